@@ -1,0 +1,188 @@
+//! The server as a value: [`Application::build`], then
+//! [`Application::run_until_stopped`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::cookie::Key;
+use actix_web::dev::Server;
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{App, HttpServer, web};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_actix_web::TracingLogger;
+use url::Url;
+
+use crate::auth::{Auth, Clock};
+use crate::db::{Database, MigrateError, OpenError};
+use crate::http::csrf::Csrf;
+use crate::http::headers;
+use crate::http::session_cookie::SessionCookie;
+use crate::routes::{self, Services};
+use crate::settings::{AllowedHosts, Settings};
+use crate::telemetry::RequestSpan;
+
+/// Seconds that requests in flight have to finish after a stop.
+const SHUTDOWN_SECONDS: u64 = 30;
+/// A client has this long to send its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// An idle connection is kept this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections that one worker holds at most.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// Why the server did not start: one line that names the thing.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database could not be brought up to date.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// The database could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The address is taken, or not this machine's.
+    #[error("PORTCULLIS_BIND: cannot listen on {address}: {reason}")]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// A thread could not be started, or a signal not be caught.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// A server that listens, and answers once it runs.
+pub struct Application {
+    server: Server,
+    address: SocketAddr,
+    public_url: Url,
+    auth: Auth,
+}
+
+impl Application {
+    /// Migrates and opens the database, and binds the address.
+    pub fn build(settings: &Settings) -> Result<Self, StartError> {
+        Self::build_with_clock(settings, Clock::system())
+    }
+
+    /// The same, with a clock that somebody else can move.
+    pub fn build_with_clock(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
+        let database = open(settings)?;
+        let auth = Auth::new(settings, database, clock)?;
+        let bind_error = |reason| StartError::Bind {
+            address: settings.bind,
+            reason,
+        };
+        let listener = std::net::TcpListener::bind(settings.bind).map_err(bind_error)?;
+        let address = listener.local_addr().map_err(bind_error)?;
+        let public_url = settings.public_url(address);
+        let services = services(settings, auth.clone(), &public_url, address);
+        let cors_origins: Arc<[String]> = settings.cors_origins.clone().into();
+        let server = HttpServer::new(move || {
+            App::new()
+                .configure(routes::configure(&services))
+                .wrap(Condition::new(
+                    !cors_origins.is_empty(),
+                    routes::cors(&cors_origins),
+                ))
+                .wrap(from_fn(headers::add))
+                .wrap(TracingLogger::<RequestSpan>::new())
+        })
+        .workers(settings.workers.get())
+        .worker_max_blocking_threads(blocking_threads(settings))
+        .max_connections(MAX_CONNECTIONS)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
+        .listen(listener)
+        .map_err(bind_error)?
+        .run();
+        Ok(Self {
+            server,
+            address,
+            public_url,
+            auth,
+        })
+    }
+
+    /// Where it listens; the port is a real one, also if 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What browsers see.
+    pub fn public_url(&self) -> &Url {
+        &self.public_url
+    }
+
+    /// The rules that it works by.
+    pub fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    /// Answers requests until SIGTERM or Ctrl-C, and then finishes those that
+    /// are being answered.
+    pub async fn run_until_stopped(self) -> std::io::Result<()> {
+        let handle = self.server.handle();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        actix_web::rt::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("stopping: requests in flight are finished first");
+            handle.stop(true).await;
+        });
+        self.server.await
+    }
+}
+
+/// Opens the database of these settings, migrated.
+pub fn open(settings: &Settings) -> Result<Database, StartError> {
+    let url = &settings.database_url;
+    let pool = u32::try_from(settings.database_pool.get()).unwrap_or(u32::MAX);
+    for migration in Database::migrate(url)? {
+        tracing::info!(%migration, "migrated the database");
+    }
+    Ok(Database::open(url, pool)?)
+}
+
+fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAddr) -> Services {
+    let age = auth.session_age().as_secs();
+    Services {
+        auth: web::Data::new(auth),
+        csrf: web::Data::new(Csrf {
+            public_url: public_url.clone(),
+            trusted_origins: settings.trusted_origins.clone(),
+            cors_origins: settings.cors_origins.clone(),
+        }),
+        hosts: web::Data::new(AllowedHosts::new(
+            &settings.allowed_hosts,
+            public_url,
+            address,
+        )),
+        session_cookie: web::Data::new(SessionCookie {
+            name: settings.session_cookie.clone(),
+            secure: public_url.scheme() == "https",
+            max_age: i64::try_from(age).unwrap_or(i64::MAX),
+            key: Key::generate(),
+        }),
+    }
+}
+
+/// As many as connections to PostgreSQL: more would only wait for one.
+fn blocking_threads(settings: &Settings) -> usize {
+    settings
+        .database_pool
+        .get()
+        .div_ceil(settings.workers.get())
+}

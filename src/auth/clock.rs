@@ -1,0 +1,31 @@
+//! The time, as a value that a test can set.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// The system's clock, moved by an offset that only tests set.
+#[derive(Clone, Default)]
+pub struct Clock {
+    offset_seconds: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// The time by this clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        let offset = TimeDelta::seconds(self.offset_seconds.load(Ordering::Relaxed));
+        let now = Utc::now();
+        now.checked_add_signed(offset).unwrap_or(now)
+    }
+
+    /// Moves this clock and all its clones, forward or back.
+    pub fn advance(&self, seconds: i64) {
+        self.offset_seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,47 @@
+//! A name and a password, as a client sent them.
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// A longer password is never hashed: Django would, and that is a free way to
+/// keep a server busy.
+pub const MAX_PASSWORD_BYTES: usize = 4096;
+
+/// What someone claims to be. Either part may be missing or unusable; such a
+/// login is refused like any other, after the same work.
+pub struct Credentials {
+    username: Option<String>,
+    password: Option<SecretString>,
+}
+
+impl Credentials {
+    /// Takes the texts as sent: exact bytes, nothing trimmed or folded.
+    ///
+    /// A name with a NUL, which PostgreSQL cannot even look for, and a
+    /// password that is empty or over [`MAX_PASSWORD_BYTES`] are unusable.
+    pub fn new(username: Option<String>, password: Option<String>) -> Self {
+        Self {
+            username: username.filter(|name| !name.is_empty() && !name.contains('\0')),
+            password: password
+                .filter(|text| (1..=MAX_PASSWORD_BYTES).contains(&text.len()))
+                .map(SecretString::from),
+        }
+    }
+
+    /// The name, if it is usable.
+    pub fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+
+    /// A copy of the password, if it is usable, for a hashing thread.
+    pub(super) fn password(&self) -> Option<String> {
+        self.password
+            .as_ref()
+            .map(|password| password.expose_secret().to_owned())
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials")
+    }
+}

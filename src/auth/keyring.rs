@@ -1,0 +1,222 @@
+//! Sealed keys: what the database holds instead of tokens and session keys.
+//!
+//! ```text
+//! token on the wire   = selector (16 hex) + verifier (24 hex)
+//! verifier            = first 24 hex of HMAC-SHA256(k_token, user_id | selector)
+//! row key             = "$" + base64url(selector + SHA-256(wire token)[..21])    40 chars
+//! session row key     = "$" + first 39 characters of base64url(SHA-256(wire key))
+//! ```
+//!
+//! The selector is random and the verifier is not stored, so a stolen database
+//! holds nothing that can be presented; but who has the secret key can make
+//! the same token again from its row, which keeps DRF's one token a user.
+//!
+//! NEVER CHANGE the formats or [`TOKEN_PURPOSE`]: every token out there would
+//! be void.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use rand::{CryptoRng, Rng};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::session_key::SessionKey;
+use super::token::Token;
+use crate::django::{SecretKey, SecretKeys};
+use crate::models::UserId;
+use crate::settings::Storage;
+
+type HmacSha256 = Hmac<Sha256>;
+
+/// Keeps this use of the secret key apart from every other.
+const TOKEN_PURPOSE: &[u8] = b"portcullis.token.verifier";
+const SELECTOR_BYTES: usize = 8;
+const DIGEST_BYTES: usize = 21;
+const VERIFIER_HEX: usize = 24;
+
+/// Makes keys, and turns them into what the database holds.
+pub struct Keyring {
+    storage: Storage,
+    /// `k_token` of the current secret key, then of the fallbacks, keyed.
+    token_keys: Vec<HmacSha256>,
+}
+
+impl Keyring {
+    /// Derives the keys once; look-ups then cost one hash.
+    pub fn new(storage: Storage, secrets: &SecretKeys) -> Self {
+        Self {
+            storage,
+            token_keys: secrets.iter().filter_map(token_key).collect(),
+        }
+    }
+
+    /// Whether the database holds digests.
+    pub fn is_sealed(&self) -> bool {
+        self.storage == Storage::Sealed
+    }
+
+    /// A new token for that user.
+    pub fn new_token(&self, user: UserId, rng: &mut (impl CryptoRng + ?Sized)) -> Token {
+        let selector: [u8; SELECTOR_BYTES] = rng.random();
+        match (self.storage, self.token_keys.first()) {
+            (Storage::Sealed, Some(key)) => wire_token(key, user, &selector),
+            // DRF's: 20 random bytes.
+            _ => Token::new(hex(&rng.random::<[u8; 20]>())),
+        }
+    }
+
+    /// The primary key under which that token's row stands.
+    pub fn token_row_key(&self, token: &Token) -> String {
+        match self.storage {
+            Storage::Sealed => seal_token(token.expose()),
+            Storage::Django => token.expose().to_owned(),
+        }
+    }
+
+    /// The token whose row has that primary key, if it can be made again: by
+    /// any of the secret keys, and only for the user it was made for.
+    pub fn recover_token(&self, user: UserId, row_key: &str) -> Option<Token> {
+        if self.storage == Storage::Django {
+            return Token::parse(row_key);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(row_key.strip_prefix('$')?).ok()?;
+        let selector: [u8; SELECTOR_BYTES] = bytes.get(..SELECTOR_BYTES)?.try_into().ok()?;
+        self.token_keys
+            .iter()
+            .map(|key| wire_token(key, user, &selector))
+            .find(|token| {
+                let made = seal_token(token.expose());
+                made.as_bytes().ct_eq(row_key.as_bytes()).into()
+            })
+    }
+
+    /// The primary key under which that session's row stands.
+    pub fn session_row_key(&self, key: &SessionKey) -> String {
+        match self.storage {
+            Storage::Sealed => seal_session(key.expose()),
+            Storage::Django => key.expose().to_owned(),
+        }
+    }
+}
+
+fn token_key(secret: &SecretKey) -> Option<HmacSha256> {
+    let mut derive = HmacSha256::new_from_slice(secret.expose_bytes()).ok()?;
+    derive.update(TOKEN_PURPOSE);
+    HmacSha256::new_from_slice(&derive.finalize().into_bytes()).ok()
+}
+
+fn wire_token(key: &HmacSha256, user: UserId, selector: &[u8; SELECTOR_BYTES]) -> Token {
+    let selector = hex(selector);
+    let mut mac = key.clone();
+    mac.update(format!("{user}|{selector}").as_bytes());
+    let mut text = selector;
+    text.extend(hex(&mac.finalize().into_bytes()).chars().take(VERIFIER_HEX));
+    Token::new(text)
+}
+
+/// Seals any wire token; one that we did not make keeps its place too, with
+/// whatever it starts with as the selector.
+fn seal_token(wire: &str) -> String {
+    let digest = Sha256::digest(wire.as_bytes());
+    let mut bytes = [0; SELECTOR_BYTES + DIGEST_BYTES];
+    let (selector, rest) = bytes.split_at_mut(SELECTOR_BYTES);
+    for (byte, pair) in selector.iter_mut().zip(wire.as_bytes().chunks_exact(2)) {
+        let digit = |c: Option<&u8>| c.and_then(|c| char::from(*c).to_digit(16)).unwrap_or(0);
+        *byte = u8::try_from(digit(pair.first()) * 16 + digit(pair.get(1))).unwrap_or(0);
+    }
+    for (byte, from) in rest.iter_mut().zip(digest) {
+        *byte = from;
+    }
+    format!("${}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn seal_session(wire: &str) -> String {
+    let mut text = URL_SAFE_NO_PAD.encode(Sha256::digest(wire.as_bytes()));
+    text.truncate(39);
+    format!("${text}")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keyring(storage: Storage, keys: &[&str]) -> Keyring {
+        let mut keys = keys.iter().map(|key| SecretKey::new((*key).to_owned()));
+        let current = keys.next().unwrap();
+        Keyring::new(storage, &SecretKeys::new(current, keys.collect()))
+    }
+
+    #[test]
+    fn a_token_is_40_hex_and_its_row_key_40_characters_that_do_not_hold_it() {
+        let keyring = keyring(Storage::Sealed, &["k"]);
+        let token = keyring.new_token(UserId(7), &mut rand::rng());
+        let row = keyring.token_row_key(&token);
+
+        assert_eq!(token.expose().len(), 40);
+        assert!(token.expose().bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_eq!(row.len(), 40);
+        assert!(row.starts_with('$'));
+        assert!(Token::parse(&row).is_none());
+    }
+
+    #[test]
+    fn only_the_same_secret_and_user_make_a_token_again() {
+        let old = keyring(Storage::Sealed, &["old"]);
+        let token = old.new_token(UserId(7), &mut rand::rng());
+        let row = old.token_row_key(&token);
+        let again = |keyring: Keyring, user| {
+            keyring
+                .recover_token(UserId(user), &row)
+                .map(|token| token.expose().to_owned())
+        };
+
+        let same = Some(token.expose().to_owned());
+        assert_eq!(again(keyring(Storage::Sealed, &["old"]), 7), same);
+        assert_eq!(again(keyring(Storage::Sealed, &["new", "old"]), 7), same);
+        assert_eq!(again(keyring(Storage::Sealed, &["new"]), 7), None);
+        assert_eq!(again(keyring(Storage::Sealed, &["old"]), 8), None);
+    }
+
+    #[test]
+    fn a_session_row_key_follows_the_published_formula() {
+        // Computed by Python: "$" + urlsafe_b64encode(sha256(key))[:39]
+        let key = SessionKey::parse("abcdefghijklmnopqrstuvwxyz012345").unwrap();
+        assert_eq!(
+            keyring(Storage::Sealed, &["k"]).session_row_key(&key),
+            "$ZTuxJF6Cj82k-lP81aPe9b12VOZR9UtBMrc9dOZ"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_row_key_is_read_without_a_panic(row in ".*") {
+            let _ = keyring(Storage::Sealed, &["k"]).recover_token(UserId(1), &row);
+        }
+
+        #[test]
+        fn sealing_takes_any_text_to_40_characters(text in "[!-~]{1,40}") {
+            prop_assert_eq!(seal_token(&text).len(), 40);
+            prop_assert_eq!(seal_session(&text).len(), 40);
+        }
+
+        #[test]
+        fn sealed_tokens_come_back(user: i64) {
+            let keyring = keyring(Storage::Sealed, &["k"]);
+            let token = keyring.new_token(UserId(user), &mut rand::rng());
+            let again = keyring.recover_token(UserId(user), &keyring.token_row_key(&token));
+            prop_assert_eq!(again.unwrap().expose(), token.expose());
+        }
+    }
+}

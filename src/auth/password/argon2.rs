@@ -1,0 +1,111 @@
+//! `argon2$argon2id$v=19$m=102400,t=2,p=8$<base64 salt>$<base64 hash>`.
+//!
+//! The texts of old Djangos are read too: `argon2i`, and no `v=` (version 16).
+
+use argon2::{Algorithm as Variety, Argon2, Params, Version};
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+
+use super::{
+    Algorithm,
+    encoded::{after_name, decimal, is_short_salt, same},
+};
+
+/// Django's passes over the memory (`t`).
+pub(super) const DEFAULT_PASSES: u32 = 2;
+/// The most passes over Django's memory that stay within [`MAX_WORK`].
+pub(super) const MAX_PASSES: u32 = 100;
+
+/// Django's memory in KiB (`m`) and lanes (`p`).
+const MEMORY: u32 = 102_400;
+const LANES: u32 = 8;
+const HASH_BYTES: usize = 32;
+
+/// 512 MiB, in KiB.
+const MAX_MEMORY: u32 = 512 * 1024;
+/// KiB times passes: about 10 s on a slow core.
+const MAX_WORK: u64 = MEMORY as u64 * MAX_PASSES as u64;
+/// Far above use; keeps the products inside the crate from overflowing.
+const MAX_LANES: u32 = 1024;
+
+/// A password column's text, taken apart.
+pub(super) struct Stored {
+    variety: Variety,
+    version: Version,
+    params: Params,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Stored {
+    /// `None` if the text is malformed, or costs more than we do.
+    pub(super) fn parse(encoded: &str) -> Option<Self> {
+        let mut fields = after_name(Algorithm::Argon2.name(), encoded)?.split('$');
+        let variety = Variety::new(fields.next()?).ok()?;
+        let mut costs = fields.next()?;
+        let version = match costs.strip_prefix("v=") {
+            Some(number) => {
+                costs = fields.next()?;
+                Version::try_from(decimal(number)?).ok()?
+            }
+            None => Version::V0x10,
+        };
+        let salt = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
+        let hash = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
+        let params = parse_costs(costs, hash.len())?;
+        let complete = fields.next().is_none() && salt.len() >= argon2::MIN_SALT_LEN;
+        complete.then_some(Self {
+            variety,
+            version,
+            params,
+            salt,
+            hash,
+        })
+    }
+
+    pub(super) fn verify(&self, password: &str) -> bool {
+        let mut computed = vec![0; self.hash.len()];
+        Argon2::new(self.variety, self.version, self.params.clone())
+            .hash_password_into(password.as_bytes(), &self.salt, &mut computed)
+            .is_ok_and(|()| same(&computed, &self.hash))
+    }
+
+    /// By Django's rule: anything but today's parameters is outdated.
+    pub(super) fn is_outdated(&self, passes: u32) -> bool {
+        let wanted = self.variety == Variety::Argon2id
+            && self.version == Version::V0x13
+            && self.params.m_cost() == MEMORY
+            && self.params.t_cost() == passes
+            && self.params.p_cost() == LANES
+            && self.hash.len() == HASH_BYTES;
+        !wanted || is_short_salt(self.salt.len())
+    }
+}
+
+/// `m=…,t=…,p=…`, in this order, as the reference implementation insists.
+fn parse_costs(text: &str, hash_bytes: usize) -> Option<Params> {
+    let (memory, rest) = text.strip_prefix("m=")?.split_once(",t=")?;
+    let (passes, lanes) = rest.split_once(",p=")?;
+    let [memory, passes, lanes] = [decimal(memory)?, decimal(passes)?, decimal(lanes)?];
+    let affordable = memory <= MAX_MEMORY
+        && u64::from(memory) * u64::from(passes) <= MAX_WORK
+        && lanes <= MAX_LANES;
+    if !affordable {
+        return None;
+    }
+    Params::new(memory, passes, lanes, Some(hash_bytes)).ok()
+}
+
+/// The text for the column, with Django's memory and lanes; `None` if there are
+/// no passes or the salt is too short.
+pub(super) fn encode(password: &str, salt: &str, passes: u32) -> Option<String> {
+    let params = Params::new(MEMORY, passes, LANES, Some(HASH_BYTES)).ok()?;
+    let mut hash = [0; HASH_BYTES];
+    Argon2::new(Variety::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.as_bytes(), salt.as_bytes(), &mut hash)
+        .ok()?;
+    let [salt, hash] = [salt.as_bytes(), &hash].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+    let name = Algorithm::Argon2;
+    Some(format!(
+        "{name}$argon2id$v=19$m={MEMORY},t={passes},p={LANES}${salt}${hash}"
+    ))
+}

@@ -1,0 +1,108 @@
+//! `bcrypt_sha256$$2b$<cost>$<salt><hash>`, and plain `bcrypt$$2b$…`.
+//!
+//! Only the first takes passwords of any length: it gives bcrypt the 64 hex
+//! digits of the password's SHA-256. The prefixes `$2a$`, `$2x$` and `$2y$` are
+//! computed like `$2b$`, as Python's bcrypt does it.
+
+use std::borrow::Cow;
+
+use bcrypt::{HashParts, Version};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Algorithm,
+    encoded::{after_name, same},
+};
+
+/// Django's rounds, a power of two.
+pub(super) const DEFAULT_COST: u32 = 12;
+/// What the algorithm allows.
+pub(super) const MIN_COST: u32 = 4;
+/// 32 times the default: about 8 s. Higher ones are refused.
+pub(super) const MAX_COST: u32 = 17;
+/// Bytes that bcrypt looks at; what comes after is without effect.
+pub(super) const MAX_PASSWORD_BYTES: usize = 72;
+
+/// A password column's text, taken apart.
+pub(super) struct Stored {
+    algorithm: Algorithm,
+    parts: HashParts,
+}
+
+impl Stored {
+    /// `None` if the text is malformed, or costs more than we do.
+    pub(super) fn parse(algorithm: Algorithm, encoded: &str) -> Option<Self> {
+        let text = after_name(algorithm.name(), encoded)?;
+        // The crate would read a cost of `+4` as well.
+        let cost = text.get(4..6)?;
+        if !cost.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let parts: HashParts = text.parse().ok()?;
+        (MIN_COST..=MAX_COST)
+            .contains(&parts.get_cost())
+            .then_some(Self { algorithm, parts })
+    }
+
+    /// Does the work for passwords over 72 bytes too, then refuses them: Django
+    /// (with bcrypt 5) raises, and half a password must not log anybody in.
+    pub(super) fn verify(&self, password: &str) -> bool {
+        let whole = is_taken_whole(self.algorithm, password);
+        let fits = self.compute(password).is_some_and(|computed| {
+            let [computed, stored] =
+                [&computed, &self.parts].map(|parts| parts.format_for_version(Version::TwoB));
+            same(computed.as_bytes(), stored.as_bytes())
+        });
+        whole && fits
+    }
+
+    /// By Django's rule: higher costs are outdated too; the salt always does.
+    pub(super) fn is_outdated(&self, cost: u32) -> bool {
+        self.parts.get_cost() != cost
+    }
+
+    /// Does the work that a check of this hash has less than preferred: each
+    /// step of the cost doubles it.
+    pub(super) fn harden(&self, password: &str, cost: u32) {
+        let steps = cost.saturating_sub(self.parts.get_cost());
+        for _ in 1..1_u32.checked_shl(steps).unwrap_or(1) {
+            std::hint::black_box(self.compute(password));
+        }
+    }
+
+    fn compute(&self, password: &str) -> Option<HashParts> {
+        let input = input(self.algorithm, password);
+        bcrypt::hash_with_salt(&input, self.parts.get_cost(), self.parts.get_salt_raw()).ok()
+    }
+}
+
+/// The text for the column; `None` if the cost is not allowed, or if bcrypt
+/// would cut the password.
+pub(super) fn encode(
+    algorithm: Algorithm,
+    password: &str,
+    salt: [u8; 16],
+    cost: u32,
+) -> Option<String> {
+    if !is_taken_whole(algorithm, password) {
+        return None;
+    }
+    let parts = bcrypt::hash_with_salt(input(algorithm, password), cost, salt).ok()?;
+    let text = parts.format_for_version(Version::TwoB);
+    Some(format!("{algorithm}${text}"))
+}
+
+/// Whether bcrypt looks at all of the password.
+pub(super) fn is_taken_whole(algorithm: Algorithm, password: &str) -> bool {
+    algorithm == Algorithm::BcryptSha256 || password.len() <= MAX_PASSWORD_BYTES
+}
+
+fn input(algorithm: Algorithm, password: &str) -> Cow<'_, [u8]> {
+    if algorithm == Algorithm::BcryptSha256 {
+        // Hex, because bcrypt treats a NUL byte as an end.
+        let digest = Sha256::digest(password);
+        Cow::Owned(format!("{digest:x}").into_bytes())
+    } else {
+        Cow::Borrowed(password.as_bytes())
+    }
+}

@@ -1,0 +1,207 @@
+//! The preferred hasher: what new hashes are made with, and what makes a stored
+//! one outdated.
+
+use std::ops::RangeInclusive;
+
+use rand::{CryptoRng, Rng};
+
+use super::{
+    Algorithm, algorithm_of, argon2, bcrypt, encoded::SALT_LENGTH, pbkdf2, scrypt, verify_known,
+};
+use crate::django::random::random_string;
+
+/// How much work a new hash is, in the unit of its algorithm:
+///
+/// | algorithm | unit | allowed | Django's |
+/// | --- | --- | --- | --- |
+/// | `pbkdf2_sha256`, `pbkdf2_sha1` | iterations | 1 to 20,000,000 | 1,000,000 |
+/// | `argon2` | passes over 100 MiB | 1 to 100 | 2 |
+/// | `bcrypt_sha256`, `bcrypt` | log2 of the rounds | 4 to 17 | 12 |
+/// | `scrypt` | log2 of n (r = 8, p = 5) | 1 to 18 | 14 |
+///
+/// The upper ends are what [`super::verify`] still takes the time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost(u32);
+
+impl Cost {
+    /// The number, in the algorithm's unit.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// Makes password hashes of one algorithm and cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hasher {
+    /// The algorithm of new hashes.
+    pub algorithm: Algorithm,
+    /// The cost of new hashes.
+    pub cost: Cost,
+}
+
+/// Why no hash was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MakeError {
+    /// Plain bcrypt would have cut the password.
+    #[error("bcrypt takes passwords of up to 72 bytes")]
+    TooLong,
+    /// The algorithm does not take this cost: the hasher was put together from
+    /// the parts of two.
+    #[error("the password hash algorithm does not allow this cost")]
+    Cost,
+}
+
+impl Hasher {
+    /// A hasher with the given cost, or with Django's.
+    ///
+    /// # Errors
+    ///
+    /// One line that says the allowed range, if the cost is outside of it.
+    pub fn new(algorithm: Algorithm, cost: Option<u32>) -> Result<Self, String> {
+        let range = costs(algorithm);
+        let cost = cost.unwrap_or_else(|| default_cost(algorithm));
+        if range.contains(&cost) {
+            let cost = Cost(cost);
+            Ok(Self { algorithm, cost })
+        } else {
+            let (low, high, unit) = (range.start(), range.end(), unit(algorithm));
+            Err(format!(
+                "{algorithm} takes a cost of {low} to {high} ({unit}), not {cost}"
+            ))
+        }
+    }
+
+    /// A new text for the password column, with a new salt.
+    ///
+    /// # Errors
+    ///
+    /// [`MakeError::TooLong`] for plain bcrypt and more than 72 bytes.
+    pub fn make(
+        &self,
+        password: &str,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<String, MakeError> {
+        let (algorithm, cost) = (self.algorithm, self.cost.0);
+        let encoded = match algorithm {
+            Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
+                let salt = random_string(SALT_LENGTH, rng);
+                Some(pbkdf2::encode(algorithm, password, &salt, cost))
+            }
+            Algorithm::Argon2 => argon2::encode(password, &random_string(SALT_LENGTH, rng), cost),
+            Algorithm::Scrypt => scrypt::encode(password, &random_string(SALT_LENGTH, rng), cost),
+            Algorithm::Bcrypt | Algorithm::BcryptSha256 => {
+                if !bcrypt::is_taken_whole(algorithm, password) {
+                    return Err(MakeError::TooLong);
+                }
+                bcrypt::encode(algorithm, password, rng.random(), cost)
+            }
+        };
+        encoded.ok_or(MakeError::Cost)
+    }
+
+    /// Whether Django would hash the password anew after a good login: the
+    /// algorithm or any of its parameters is not the preferred one (a higher
+    /// cost too), or the salt has less than 128 bits.
+    ///
+    /// False for what has no password to hash anew: unusable, unknown, or corrupt
+    /// in the preferred algorithm.
+    pub fn must_update(&self, encoded: &str) -> bool {
+        let Some(algorithm) = algorithm_of(encoded) else {
+            return false;
+        };
+        if algorithm != self.algorithm {
+            return true;
+        }
+        let cost = self.cost.0;
+        let outdated = match algorithm {
+            Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
+                pbkdf2::Stored::parse(algorithm, encoded).map(|stored| stored.is_outdated(cost))
+            }
+            Algorithm::Argon2 => {
+                argon2::Stored::parse(encoded).map(|stored| stored.is_outdated(cost))
+            }
+            Algorithm::Bcrypt | Algorithm::BcryptSha256 => {
+                bcrypt::Stored::parse(algorithm, encoded).map(|stored| stored.is_outdated(cost))
+            }
+            Algorithm::Scrypt => {
+                scrypt::Stored::parse(encoded).map(|stored| stored.is_outdated(cost))
+            }
+        };
+        outdated.unwrap_or(false)
+    }
+
+    /// [`super::verify`], with a refusal taking the time of one hash whatever
+    /// the reason: no such user (`None`), no password, an unreadable hash, or a
+    /// wrong password.
+    ///
+    /// As in Django, a wrong password is made up for where the stored hash is of
+    /// the preferred algorithm but cheaper (not for Argon2 and scrypt); a hash of
+    /// another algorithm takes its own time.
+    pub fn check(
+        &self,
+        encoded: Option<&str>,
+        password: &str,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> bool {
+        match encoded.and_then(|encoded| Some((encoded, verify_known(encoded, password)?))) {
+            Some((_, true)) => true,
+            Some((encoded, false)) => {
+                self.harden(encoded, password);
+                false
+            }
+            None => {
+                // Plain bcrypt would refuse a long password at once.
+                let password = match self.algorithm {
+                    Algorithm::Bcrypt => "",
+                    _ => password,
+                };
+                let _ = std::hint::black_box(self.make(password, rng));
+                false
+            }
+        }
+    }
+
+    fn harden(&self, encoded: &str, password: &str) {
+        let (algorithm, cost) = (self.algorithm, self.cost.0);
+        match algorithm {
+            Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
+                if let Some(stored) = pbkdf2::Stored::parse(algorithm, encoded) {
+                    stored.harden(password, cost);
+                }
+            }
+            Algorithm::Bcrypt | Algorithm::BcryptSha256 => {
+                if let Some(stored) = bcrypt::Stored::parse(algorithm, encoded) {
+                    stored.harden(password, cost);
+                }
+            }
+            Algorithm::Argon2 | Algorithm::Scrypt => {}
+        }
+    }
+}
+
+fn costs(algorithm: Algorithm) -> RangeInclusive<u32> {
+    match algorithm {
+        Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => 1..=pbkdf2::MAX_ITERATIONS,
+        Algorithm::Argon2 => 1..=argon2::MAX_PASSES,
+        Algorithm::Bcrypt | Algorithm::BcryptSha256 => bcrypt::MIN_COST..=bcrypt::MAX_COST,
+        Algorithm::Scrypt => scrypt::MIN_LOG_N..=scrypt::MAX_LOG_N,
+    }
+}
+
+fn default_cost(algorithm: Algorithm) -> u32 {
+    match algorithm {
+        Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => pbkdf2::DEFAULT_ITERATIONS,
+        Algorithm::Argon2 => argon2::DEFAULT_PASSES,
+        Algorithm::Bcrypt | Algorithm::BcryptSha256 => bcrypt::DEFAULT_COST,
+        Algorithm::Scrypt => scrypt::DEFAULT_LOG_N,
+    }
+}
+
+fn unit(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => "iterations",
+        Algorithm::Argon2 => "passes",
+        Algorithm::Bcrypt | Algorithm::BcryptSha256 => "log2 of the rounds",
+        Algorithm::Scrypt => "log2 of n",
+    }
+}

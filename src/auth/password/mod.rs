@@ -1,0 +1,90 @@
+//! Passwords: Django's encoded hashes, made, checked and judged outdated exactly
+//! as Django 5.2 does it.
+//!
+//! A password column holds `algorithm$…`, where each algorithm has its own way
+//! to write its cost, salt and hash (one file each). Everything here is pure and
+//! slow on purpose: run it in the [`pool`], never on an async thread.
+//!
+//! Decisions of our own, where Django leaves a choice or does worse:
+//!
+//! - A column that Django would answer with an exception (corrupt text, a plain
+//!   bcrypt password of more than 72 bytes) simply does not verify.
+//! - A stored hash whose cost is far beyond use (about 10 s, or 512 MiB) does
+//!   not verify either: a row must not be able to stop the service.
+//! - The empty password never verifies, even where its hash is stored, so that
+//!   an account made with a blank password is closed and not open.
+//!
+//! Left as Django has it: a password with NULs added at its end is the same
+//! password to PBKDF2, and plain bcrypt repeats it across a NUL.
+
+mod algorithm;
+mod argon2;
+mod bcrypt;
+mod encoded;
+mod hasher;
+mod pbkdf2;
+pub mod pool;
+mod scrypt;
+
+pub use algorithm::Algorithm;
+pub use hasher::{Cost, Hasher, MakeError};
+
+use rand::CryptoRng;
+
+use crate::django::random::random_string;
+
+const UNUSABLE_PREFIX: char = '!';
+const UNUSABLE_LENGTH: usize = 40;
+
+/// Whether `password` is the one that `encoded`, a password column's text, was
+/// made of.
+///
+/// Never panics, whatever the text: what is no hash that we know verifies to
+/// false, and at once, so a caller that must not tell accounts apart by time
+/// uses [`Hasher::check`]. The empty password is hashed like any other and then
+/// refused.
+pub fn verify(encoded: &str, password: &str) -> bool {
+    verify_known(encoded, password).unwrap_or(false)
+}
+
+/// `None` if there is nothing to check against, so that no work was done.
+fn verify_known(encoded: &str, password: &str) -> Option<bool> {
+    if encoded.len() > encoded::MAX_LENGTH {
+        return None;
+    }
+    let algorithm = algorithm_of(encoded)?;
+    let fits = match algorithm {
+        Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
+            pbkdf2::Stored::parse(algorithm, encoded)?.verify(password)
+        }
+        Algorithm::Argon2 => argon2::Stored::parse(encoded)?.verify(password),
+        Algorithm::BcryptSha256 | Algorithm::Bcrypt => {
+            bcrypt::Stored::parse(algorithm, encoded)?.verify(password)
+        }
+        Algorithm::Scrypt => scrypt::Stored::parse(encoded)?.verify(password),
+    };
+    Some(fits && !password.is_empty())
+}
+
+/// False for texts that start with `!`, which say "no password" (as for accounts
+/// that log in elsewhere). Like Django's, it does not look at the rest.
+pub fn is_usable(encoded: &str) -> bool {
+    !encoded.starts_with(UNUSABLE_PREFIX)
+}
+
+/// The text for an account without a password: `!` and 40 of `[a-zA-Z0-9]`.
+///
+/// The random part makes each such text, and so each session hash, its own.
+pub fn unusable(rng: &mut (impl CryptoRng + ?Sized)) -> String {
+    format!("{UNUSABLE_PREFIX}{}", random_string(UNUSABLE_LENGTH, rng))
+}
+
+/// The algorithm that a column's text names, whether or not the rest is sound;
+/// `None` for unusable and unknown ones.
+pub fn algorithm_of(encoded: &str) -> Option<Algorithm> {
+    let name = encoded.split('$').next()?;
+    Algorithm::from_name(name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! `pbkdf2_sha256$<iterations>$<salt>$<base64>`, and the same with `sha1`.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha1::Sha1;
+use sha2::Sha256;
+
+use super::{
+    Algorithm,
+    encoded::{after_name, decimal, is_short_salt, same},
+};
+
+/// Django 5.2's iterations, for both digests.
+pub(super) const DEFAULT_ITERATIONS: u32 = 1_000_000;
+
+/// More are refused: about 10 s on a slow core.
+pub(super) const MAX_ITERATIONS: u32 = 20_000_000;
+
+/// A password column's text, taken apart.
+pub(super) struct Stored<'a> {
+    algorithm: Algorithm,
+    iterations: u32,
+    salt: &'a str,
+    hash: &'a str,
+}
+
+impl<'a> Stored<'a> {
+    /// `None` if the text is malformed, or costs more than we do.
+    pub(super) fn parse(algorithm: Algorithm, encoded: &'a str) -> Option<Self> {
+        let mut fields = after_name(algorithm.name(), encoded)?.splitn(3, '$');
+        let stored = Self {
+            algorithm,
+            iterations: decimal(fields.next()?)?,
+            salt: fields.next()?,
+            hash: fields.next()?,
+        };
+        let affordable = (1..=MAX_ITERATIONS).contains(&stored.iterations);
+        (affordable && !stored.salt.is_empty()).then_some(stored)
+    }
+
+    pub(super) fn verify(&self, password: &str) -> bool {
+        let computed = hash(self.algorithm, password, self.salt, self.iterations);
+        same(computed.as_bytes(), self.hash.as_bytes())
+    }
+
+    /// By Django's rule: more iterations than preferred are outdated too.
+    pub(super) fn is_outdated(&self, iterations: u32) -> bool {
+        self.iterations != iterations || is_short_salt(self.salt.chars().count())
+    }
+
+    /// Does the iterations that a check of this hash has less than preferred.
+    pub(super) fn harden(&self, password: &str, iterations: u32) {
+        if let Some(missing @ 1..) = iterations.checked_sub(self.iterations) {
+            std::hint::black_box(hash(self.algorithm, password, self.salt, missing));
+        }
+    }
+}
+
+/// The text for the column.
+pub(super) fn encode(algorithm: Algorithm, password: &str, salt: &str, iterations: u32) -> String {
+    let hash = hash(algorithm, password, salt, iterations);
+    format!("{algorithm}${iterations}${salt}${hash}")
+}
+
+fn hash(algorithm: Algorithm, password: &str, salt: &str, iterations: u32) -> String {
+    let (password, salt) = (password.as_bytes(), salt.as_bytes());
+    match algorithm {
+        Algorithm::Pbkdf2Sha1 => STANDARD.encode(pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(
+            password, salt, iterations,
+        )),
+        _ => STANDARD.encode(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(
+            password, salt, iterations,
+        )),
+    }
+}

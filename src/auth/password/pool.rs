@@ -1,0 +1,368 @@
+//! The threads that hash passwords, and the short queue before them.
+//!
+//! Hashing takes a core for a quarter of a second, so it has threads of its own
+//! (`hash-0`, `hash-1`, …): a login storm fills this queue and nothing else. A
+//! full queue answers [`Busy`] at once, and a request that its client has given
+//! up leaves the queue unhashed.
+
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use tokio::sync::oneshot;
+
+/// No result: the queue was full, or the job panicked. Try again later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("password hashing is busy")]
+pub struct Busy;
+
+/// A handle on the threads; clones share them. They end, after the jobs that
+/// still wait, when the last handle is gone.
+#[derive(Clone)]
+pub struct HashPool(Arc<Handle>);
+
+impl HashPool {
+    /// Starts `threads` threads (at least one) with room for `queue` jobs to
+    /// wait. With `queue` 0 a job is taken only while a thread is free.
+    ///
+    /// # Errors
+    ///
+    /// If the system starts no more threads.
+    pub fn new(threads: usize, queue: usize) -> io::Result<Self> {
+        let threads = threads.max(1);
+        let shared = Arc::new(Shared {
+            capacity: threads.saturating_add(queue),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            completed: AtomicU64::new(0),
+        });
+        // Made first: if a thread fails to start, dropping it ends the others.
+        let pool = Self(Arc::new(Handle(Arc::clone(&shared))));
+        for number in 0..threads {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new()
+                .name(format!("hash-{number}"))
+                .spawn(move || shared.work())?;
+        }
+        Ok(pool)
+    }
+
+    /// Runs `work` on one of the threads.
+    ///
+    /// If the returned future is dropped before `work` starts, it never does.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`]: at once if the queue is full, or if `work` panicked (the thread
+    /// lives on, and the panic hook has reported it).
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.0.enqueue(Box::new(Task { work, sender }))?;
+        receiver.await.map_err(|_| Busy)
+    }
+
+    /// Jobs that wait for a thread right now.
+    pub fn depth(&self) -> usize {
+        self.0.0.lock().waiting.len()
+    }
+
+    /// Jobs that have run to their end since the start, panicked ones included.
+    /// Counted before the result is handed over.
+    pub fn completed(&self) -> u64 {
+        self.0.0.completed.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for HashPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashPool")
+            .field("depth", &self.depth())
+            .field("completed", &self.completed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Closes the queue when the last [`HashPool`] goes.
+struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// What handles and threads have in common.
+struct Shared {
+    /// Jobs that may run or wait at once.
+    capacity: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+    completed: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Box<dyn Job>>,
+    running: usize,
+    closed: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No job runs under the lock, so the state is whole even if poisoned.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enqueue(&self, job: Box<dyn Job>) -> Result<(), Busy> {
+        let mut state = self.lock();
+        let is_full = |state: &State| state.running + state.waiting.len() >= self.capacity;
+        if is_full(&state) {
+            state.waiting.retain(|job| !job.is_abandoned());
+        }
+        if is_full(&state) {
+            return Err(Busy);
+        }
+        state.waiting.push_back(job);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// A thread's whole life.
+    fn work(&self) {
+        while let Some(job) = self.next() {
+            let deliver = job.run();
+            // Both before the delivery: whoever gets the result finds the
+            // thread free and the job counted.
+            self.lock().running -= 1;
+            self.completed.fetch_add(1, Ordering::Release);
+            deliver();
+        }
+    }
+
+    /// Waits for a job that somebody still wants; `None` when all is over.
+    fn next(&self) -> Option<Box<dyn Job>> {
+        let mut state = self.lock();
+        loop {
+            match state.waiting.pop_front() {
+                Some(job) if job.is_abandoned() => {}
+                Some(job) => {
+                    state.running += 1;
+                    return Some(job);
+                }
+                None if state.closed => return None,
+                None => {
+                    state = self
+                        .changed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}
+
+/// A [`Task`] of any type.
+trait Job: Send {
+    /// Whether nobody waits for the result any more.
+    fn is_abandoned(&self) -> bool;
+    /// Does the work; the returned function hands the result over.
+    fn run(self: Box<Self>) -> Box<dyn FnOnce()>;
+}
+
+struct Task<W, T> {
+    work: W,
+    sender: oneshot::Sender<T>,
+}
+
+impl<W, T> Job for Task<W, T>
+where
+    W: FnOnce() -> T + Send,
+    T: Send + 'static,
+{
+    fn is_abandoned(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn run(self: Box<Self>) -> Box<dyn FnOnce()> {
+        let Self { work, sender } = *self;
+        // Nothing of the work's is looked at after a panic.
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        Box::new(move || match outcome {
+            // An error here means that the receiver has gone: nobody to tell.
+            Ok(value) => drop(sender.send(value)),
+            Err(_) => drop(sender),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    /// Runs a test without a server around it.
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(future)
+    }
+
+    /// A job that holds its thread until the returned sender goes.
+    fn hold(pool: &HashPool) -> (mpsc::Sender<()>, impl Future<Output = Result<(), Busy>>) {
+        let (release, held) = mpsc::channel::<()>();
+        let (started, starts) = mpsc::channel();
+        let mut future = Box::pin({
+            let pool = pool.clone();
+            async move {
+                pool.run(move || {
+                    started.send(()).unwrap();
+                    let _ = held.recv();
+                })
+                .await
+            }
+        });
+        poll_once(&mut future);
+        starts.recv().unwrap();
+        (release, future)
+    }
+
+    /// Puts a job into the queue without waiting for it.
+    fn poll_once<F: Future + Unpin>(future: &mut F) {
+        let waker = std::task::Waker::noop();
+        let _ = std::pin::Pin::new(future).poll(&mut std::task::Context::from_waker(waker));
+    }
+
+    fn wait_until(condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < Duration::from_secs(10), "waited too long");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn results_come_back_from_named_threads_and_are_counted() {
+        let pool = HashPool::new(2, 4).unwrap();
+
+        let name = block_on(pool.run(|| thread::current().name().map(str::to_owned)));
+
+        assert!(name.unwrap().unwrap().starts_with("hash-"));
+        assert_eq!(pool.completed(), 1);
+        assert_eq!(pool.depth(), 0);
+    }
+
+    #[test]
+    fn a_full_queue_is_busy_at_once() {
+        let pool = HashPool::new(1, 1).unwrap();
+        let (release, running) = hold(&pool);
+        let mut waiting = Box::pin(pool.run(|| 2));
+        poll_once(&mut waiting);
+
+        assert_eq!(pool.depth(), 1);
+        assert_eq!(block_on(pool.run(|| 3)), Err(Busy));
+
+        drop(release);
+        assert_eq!(block_on(running), Ok(()));
+        assert_eq!(block_on(waiting), Ok(2));
+        assert_eq!(block_on(pool.run(|| 4)), Ok(4));
+        assert_eq!(pool.completed(), 3);
+    }
+
+    #[test]
+    fn without_a_queue_a_free_thread_still_takes_jobs() {
+        let pool = HashPool::new(1, 0).unwrap();
+        for number in 0..100 {
+            assert_eq!(block_on(pool.run(move || number)), Ok(number));
+        }
+        let (_release, _running) = hold(&pool);
+
+        assert_eq!(block_on(pool.run(|| ())), Err(Busy));
+    }
+
+    #[test]
+    fn an_abandoned_job_never_starts_and_frees_its_place() {
+        let pool = HashPool::new(1, 1).unwrap();
+        let (release, running) = hold(&pool);
+        let (touched, touch) = mpsc::channel();
+        let mut abandoned = Box::pin(pool.run(move || touched.send(()).unwrap()));
+        poll_once(&mut abandoned);
+        drop(abandoned);
+
+        let mut wanted = Box::pin(pool.run(|| 1));
+        poll_once(&mut wanted);
+        drop(release);
+
+        assert_eq!(block_on(running), Ok(()));
+        assert_eq!(block_on(wanted), Ok(1));
+        assert_eq!(touch.recv(), Err(mpsc::RecvError));
+        assert_eq!(pool.completed(), 2);
+    }
+
+    #[test]
+    fn an_abandoned_job_is_skipped_by_the_thread_too() {
+        let pool = HashPool::new(1, 8).unwrap();
+        let (release, running) = hold(&pool);
+        let mut abandoned = Box::pin(pool.run(|| ()));
+        poll_once(&mut abandoned);
+        drop(abandoned);
+        drop(release);
+
+        assert_eq!(block_on(running), Ok(()));
+        assert_eq!(block_on(pool.run(|| 1)), Ok(1));
+        assert_eq!(pool.completed(), 2);
+    }
+
+    #[test]
+    fn a_panicking_job_is_an_error_and_its_thread_lives_on() {
+        let pool = HashPool::new(1, 1).unwrap();
+
+        let result: Result<(), Busy> = block_on(pool.run(|| panic!("on purpose")));
+
+        assert_eq!(result, Err(Busy));
+        assert_eq!(block_on(pool.run(|| 1)), Ok(1));
+        assert_eq!(pool.completed(), 2);
+    }
+
+    #[test]
+    fn threads_end_with_the_last_handle() {
+        let pool = HashPool::new(3, 1).unwrap();
+        let shared = Arc::downgrade(&pool.0.0);
+        let clone = pool.clone();
+
+        drop(pool);
+        assert_eq!(block_on(clone.run(|| 1)), Ok(1));
+        drop(clone);
+
+        wait_until(|| shared.strong_count() == 0);
+    }
+
+    #[test]
+    fn all_threads_work_at_once() {
+        let pool = HashPool::new(3, 0).unwrap();
+
+        let held: Vec<_> = (0..3).map(|_| hold(&pool)).collect();
+
+        assert_eq!(block_on(pool.run(|| ())), Err(Busy));
+        for (release, running) in held {
+            drop(release);
+            assert_eq!(block_on(running), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `scrypt$<n>$<salt>$<r>$<p>$<base64>`, the hash 64 bytes long.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use scrypt::Params;
+
+use super::{
+    Algorithm,
+    encoded::{after_name, decimal, same},
+};
+
+/// Django's work factor n is 2 to this.
+pub(super) const DEFAULT_LOG_N: u32 = 14;
+/// What the algorithm allows.
+pub(super) const MIN_LOG_N: u32 = 1;
+/// 16 times Django's work, and 256 MiB.
+pub(super) const MAX_LOG_N: u32 = 18;
+
+/// Django's block size (`r`) and parallelism (`p`).
+const BLOCK_SIZE: u32 = 8;
+const PARALLELISM: u32 = 5;
+const HASH_BYTES: usize = 64;
+
+const MAX_MEMORY_BYTES: u64 = 512 * 1024 * 1024;
+/// n times r times p; 25 times Django's: about 10 s on a slow core.
+const MAX_WORK: u64 = 1 << 24;
+
+/// A password column's text, taken apart.
+pub(super) struct Stored<'a> {
+    params: Params,
+    salt: &'a str,
+    hash: &'a str,
+}
+
+impl<'a> Stored<'a> {
+    /// `None` if the text is malformed, or costs more than we do.
+    pub(super) fn parse(encoded: &'a str) -> Option<Self> {
+        let mut fields = after_name(Algorithm::Scrypt.name(), encoded)?.splitn(5, '$');
+        let n = decimal(fields.next()?)?;
+        let salt = fields.next().filter(|salt| !salt.is_empty())?;
+        let r = decimal(fields.next()?)?;
+        let p = decimal(fields.next()?)?;
+        let hash = fields.next()?;
+        let params = (n > 1 && n.is_power_of_two())
+            .then(|| params(n.ilog2(), r, p))
+            .flatten()?;
+        Some(Self { params, salt, hash })
+    }
+
+    pub(super) fn verify(&self, password: &str) -> bool {
+        hash(password, self.salt, &self.params)
+            .is_some_and(|computed| same(computed.as_bytes(), self.hash.as_bytes()))
+    }
+
+    /// By Django's rule, which for scrypt leaves the salt's length out.
+    pub(super) fn is_outdated(&self, log_n: u32) -> bool {
+        u32::from(self.params.log_n()) != log_n
+            || self.params.r() != BLOCK_SIZE
+            || self.params.p() != PARALLELISM
+    }
+}
+
+/// The text for the column, with Django's block size and parallelism; `None` if
+/// the work factor is not allowed.
+pub(super) fn encode(password: &str, salt: &str, log_n: u32) -> Option<String> {
+    let hash = hash(password, salt, &params(log_n, BLOCK_SIZE, PARALLELISM)?)?;
+    let (name, n) = (Algorithm::Scrypt, 1_u64.checked_shl(log_n)?);
+    Some(format!(
+        "{name}${n}${salt}${BLOCK_SIZE}${PARALLELISM}${hash}"
+    ))
+}
+
+/// `None` for what the algorithm does not allow, or is too much.
+fn params(log_n: u32, r: u32, p: u32) -> Option<Params> {
+    let n = 1_u64.checked_shl(log_n)?;
+    let blocks = u64::from(r).checked_mul(n.checked_add(u64::from(p))?)?;
+    let memory = blocks.checked_mul(128)?;
+    let work = n.checked_mul(u64::from(r))?.checked_mul(u64::from(p))?;
+    if memory > MAX_MEMORY_BYTES || work > MAX_WORK {
+        return None;
+    }
+    Params::new(u8::try_from(log_n).ok()?, r, p, HASH_BYTES).ok()
+}
+
+fn hash(password: &str, salt: &str, params: &Params) -> Option<String> {
+    let mut hash = [0; HASH_BYTES];
+    scrypt::scrypt(password.as_bytes(), salt.as_bytes(), params, &mut hash).ok()?;
+    Some(STANDARD.encode(hash))
+}

@@ -1,0 +1,242 @@
+//! Sessions: whose they are, and when they are nobody's.
+
+use serde_json::Value;
+
+use super::{Auth, AuthError, SessionKey};
+use crate::db::Connection;
+use crate::django::{HashMatch, SessionData};
+use crate::models::user::User;
+use crate::models::{self, UserId};
+use diesel::prelude::QueryResult;
+
+/// Django's names in the session data.
+pub const USER_ID: &str = "_auth_user_id";
+const BACKEND: &str = "_auth_user_backend";
+const HASH: &str = "_auth_user_hash";
+const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
+
+/// What the row of a presented session key says.
+pub enum SessionRow {
+    /// There is none, or it has expired.
+    Missing,
+    /// It is there, and nobody can read it: signed with another key, or not
+    /// Django's format.
+    Undecodable,
+    /// Its data.
+    Live(SessionData),
+}
+
+/// Whose session some data is.
+pub enum SessionUser {
+    /// An active user's, whose password is still the one of the login.
+    User(User),
+    /// Nobody's: no user in it, or one who is gone, or not active.
+    Nobody,
+    /// It was a user's, but the password has changed: the row must go.
+    Stale,
+}
+
+/// Marks the data as this user's, in Django's order of keys.
+pub(super) fn set_user(data: &mut SessionData, user: UserId, hash: &str) {
+    data.insert(USER_ID.to_owned(), Value::String(user.to_string()));
+    data.insert(BACKEND.to_owned(), Value::String(MODEL_BACKEND.to_owned()));
+    data.insert(HASH.to_owned(), Value::String(hash.to_owned()));
+}
+
+/// The id in the data, if it is Django's own backend that put it there.
+fn user_id(data: &SessionData) -> Option<UserId> {
+    let backend = data.get(BACKEND)?.as_str()?;
+    let id = match data.get(USER_ID)? {
+        Value::String(text) => text.parse().ok()?,
+        number => number.as_i64()?,
+    };
+    (backend == MODEL_BACKEND).then_some(UserId(id))
+}
+
+impl Auth {
+    /// Reads the row of a session key.
+    pub async fn find_session(&self, key: &SessionKey) -> Result<SessionRow, AuthError> {
+        let row_key = self.0.keyring.session_row_key(key);
+        let now = self.now();
+        let found = {
+            let key = row_key.clone();
+            self.0
+                .database
+                .read(move |c| models::session::find_live(c, &key, now))
+                .await?
+        };
+        if found.is_some() || !self.0.keyring.is_sealed() {
+            return Ok(self.decode(found));
+        }
+        // A clear row that Django left: good, and sealed now that it is used.
+        let clear = key.expose().to_owned();
+        let found = {
+            let key = clear.clone();
+            self.0
+                .database
+                .read(move |c| models::session::find_live(c, &key, now))
+                .await?
+        };
+        let row = self.decode(found);
+        if matches!(row, SessionRow::Live(_)) {
+            self.0
+                .database
+                .write(move |c| models::session::replace_key(c, &clear, &row_key))
+                .await?;
+        }
+        Ok(row)
+    }
+
+    fn decode(&self, found: Option<String>) -> SessionRow {
+        match found.map(|text| self.0.codec.decode(&text)) {
+            None => SessionRow::Missing,
+            Some(Err(_)) => SessionRow::Undecodable,
+            Some(Ok(data)) => SessionRow::Live(data),
+        }
+    }
+
+    /// Whose session this data is, as of now.
+    pub async fn find_user_by_session(&self, data: &SessionData) -> Result<SessionUser, AuthError> {
+        let Some(id) = user_id(data) else {
+            return Ok(SessionUser::Nobody);
+        };
+        let user = self
+            .0
+            .database
+            .read(move |c| models::user::find(c, id))
+            .await?;
+        Ok(match user.filter(|user| user.is_active) {
+            None => SessionUser::Nobody,
+            Some(user) if self.has_hash_of(data, &user) => SessionUser::User(user),
+            Some(_) => SessionUser::Stale,
+        })
+    }
+
+    fn has_hash_of(&self, data: &SessionData, user: &User) -> bool {
+        let presented = data.get(HASH).and_then(Value::as_str).unwrap_or_default();
+        self.0.session_hash.verify(&user.password, presented) != HashMatch::No
+    }
+
+    /// Stores a new session.
+    pub async fn create_session(&self, data: SessionData) -> Result<SessionKey, AuthError> {
+        let key = SessionKey::random(&mut rand::rng());
+        let (auth, stored) = (self.clone(), key.clone());
+        self.0
+            .database
+            .write(move |c| auth.store_session(c, &stored, &data))
+            .await?;
+        Ok(key)
+    }
+
+    /// Stores other data in a session; `false`, and nothing else, if it is gone.
+    pub async fn update_session(
+        &self,
+        key: &SessionKey,
+        data: &SessionData,
+    ) -> Result<bool, AuthError> {
+        let row_key = self.0.keyring.session_row_key(key);
+        let text = self.0.codec.encode(data, self.0.clock.now().timestamp());
+        let expires = self.session_end();
+        let updated = self
+            .0
+            .database
+            .write(move |c| models::session::update(c, &row_key, &text, expires))
+            .await?;
+        Ok(updated)
+    }
+
+    /// Gives a session its whole life again; `false` if it is gone.
+    pub async fn extend_session(&self, key: &SessionKey) -> Result<bool, AuthError> {
+        let row_key = self.0.keyring.session_row_key(key);
+        let expires = self.session_end();
+        let updated = self
+            .0
+            .database
+            .write(move |c| models::session::update_expiry(c, &row_key, expires))
+            .await?;
+        Ok(updated)
+    }
+
+    /// Deletes a session; `false` if there was none, which costs no write.
+    pub async fn delete_session(&self, key: &SessionKey) -> Result<bool, AuthError> {
+        if matches!(self.find_session(key).await?, SessionRow::Missing) {
+            return Ok(false);
+        }
+        let (auth, key) = (self.clone(), key.clone());
+        let deleted = self
+            .0
+            .database
+            .write(move |c| auth.delete_session_row(c, &key))
+            .await?;
+        Ok(deleted > 0)
+    }
+
+    /// Deletes expired sessions in small transactions; how many went.
+    pub async fn clear_sessions(&self) -> Result<usize, AuthError> {
+        const BATCH: usize = 500;
+        let mut all = 0;
+        loop {
+            let now = self.now();
+            let gone = self
+                .0
+                .database
+                .write(move |c| models::session::delete_expired(c, now, BATCH as i64))
+                .await?;
+            all += gone;
+            if gone < BATCH {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(super) fn store_session(
+        &self,
+        connection: &mut Connection<'_>,
+        key: &SessionKey,
+        data: &SessionData,
+    ) -> QueryResult<()> {
+        let row_key = self.0.keyring.session_row_key(key);
+        let text = self.0.codec.encode(data, self.0.clock.now().timestamp());
+        models::session::create(connection, &row_key, &text, self.session_end())
+    }
+
+    pub(super) fn delete_session_row(
+        &self,
+        connection: &mut Connection<'_>,
+        key: &SessionKey,
+    ) -> QueryResult<usize> {
+        let row_key = self.0.keyring.session_row_key(key);
+        let deleted = models::session::delete(connection, &row_key)?;
+        if deleted > 0 || !self.0.keyring.is_sealed() {
+            return Ok(deleted);
+        }
+        models::session::delete(connection, key.expose())
+    }
+
+    /// Ends the session that a login came with. What it held goes on if it was
+    /// anonymous or this user's; what was another user's never does.
+    pub(super) fn end_session(
+        &self,
+        connection: &mut Connection<'_>,
+        key: &SessionKey,
+        user: &User,
+    ) -> QueryResult<SessionData> {
+        let now = self.now();
+        let row_key = self.0.keyring.session_row_key(key);
+        let mut found = models::session::find_live(connection, &row_key, now)?;
+        if found.is_none() && self.0.keyring.is_sealed() {
+            found = models::session::find_live(connection, key.expose(), now)?;
+        }
+        self.delete_session_row(connection, key)?;
+        let SessionRow::Live(data) = self.decode(found) else {
+            return Ok(SessionData::new());
+        };
+        let is_anonymous = !data.contains_key(USER_ID);
+        let is_same = user_id(&data) == Some(user.id) && self.has_hash_of(&data, user);
+        Ok(if is_anonymous || is_same {
+            data
+        } else {
+            SessionData::new()
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! The command line: what each command takes, and what it prints.
+//!
+//! Exit codes: 0 done; 1 could not be done, with one line on standard error
+//! that says why; 2 the command line itself is wrong.
+
+mod check;
+mod demo;
+mod prompt;
+mod serve;
+mod users;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::app::StartError;
+use crate::auth::{Auth, AuthError, Clock};
+use crate::db::DatabaseError;
+use crate::settings::{KEYS, Key, Settings, SettingsError, Values};
+
+/// A login service: cookie sessions and API tokens in one step, on Django's
+/// own tables.
+///
+/// Settings come from flags, then the environment, then portcullis.toml. Try
+/// it with `portcullis demo`; start for real with `portcullis createsuperuser`
+/// and `portcullis serve`.
+#[derive(Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer requests (the default); pending migrations run first
+    Serve,
+    /// Serve a throw-away database with the user user123 / securepassword
+    Demo,
+    /// Bring the database up to date, and stop
+    Migrate,
+    /// Make a user who can log in
+    Createuser(users::NewUserArgs),
+    /// Make a user who may do everything in Django's admin
+    Createsuperuser(users::NewUserArgs),
+    /// Give a user another password; all their sessions end
+    Changepassword(users::ChangePasswordArgs),
+    /// Print a user's API token, making it if there is none
+    Token(users::TokenArgs),
+    /// Delete expired sessions
+    Clearsessions,
+    /// Print the effective settings and say what is wrong with them
+    Check(check::CheckArgs),
+}
+
+/// Why a command was not done; one line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the database did not do it: {0}")]
+    Database(#[from] DatabaseError),
+    #[error("{0}")]
+    Auth(#[from] AuthError),
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    #[error("{0}")]
+    Message(String),
+}
+
+impl CliError {
+    fn message(text: impl Into<String>) -> Self {
+        Self::Message(text.into())
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let matches = flags(Cli::command()).get_matches();
+    let command = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli.command.unwrap_or(Command::Serve),
+        Err(error) => error.exit(),
+    };
+    match actix_web::rt::System::new().block_on(dispatch(command, &matches)) {
+        Ok(code) => code,
+        Err(error) => {
+            // One line, whatever a driver may have put into its message.
+            eprintln!("portcullis: {}", error.to_string().replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Serve => serve::serve(settings(matches)?).await?,
+        Command::Demo => demo::demo(set_flags(matches)).await?,
+        Command::Migrate => migrate(&settings(matches)?)?,
+        Command::Createuser(args) => users::create(&settings(matches)?, args, false).await?,
+        Command::Createsuperuser(args) => users::create(&settings(matches)?, args, true).await?,
+        Command::Changepassword(args) => users::change_password(&settings(matches)?, args).await?,
+        Command::Token(args) => users::token(&settings(matches)?, args).await?,
+        Command::Clearsessions => clear_sessions(&settings(matches)?).await?,
+        Command::Check(args) => return check::check(&settings(matches)?, &args).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn migrate(settings: &Settings) -> Result<(), CliError> {
+    let done = crate::db::Database::migrate(&settings.database_url).map_err(StartError::from)?;
+    for migration in &done {
+        println!("applied {migration}");
+    }
+    if done.is_empty() {
+        println!("{} is up to date", settings.database_url);
+    }
+    Ok(())
+}
+
+async fn clear_sessions(settings: &Settings) -> Result<(), CliError> {
+    let gone = auth(settings)?.clear_sessions().await?;
+    println!("deleted {gone} expired sessions");
+    Ok(())
+}
+
+/// The rules, on the migrated database.
+fn auth(settings: &Settings) -> Result<Auth, CliError> {
+    let database = crate::app::open(settings)?;
+    Ok(Auth::new(settings, database, Clock::system())?)
+}
+
+/// Adds a flag for each setting, to every command.
+fn flags(command: clap::Command) -> clap::Command {
+    let flag = |key: &Key| {
+        let name = key.toml_name().replace('_', "-");
+        let default = match (key.default, key.default_note) {
+            ("", "") => String::new(),
+            ("", note) => format!(" [default: {note}]"),
+            (default, _) => format!(" [default: {default}]"),
+        };
+        Arg::new(key.name)
+            .long(clap::builder::Str::from(name))
+            .global(true)
+            .value_name("VALUE")
+            .help(format!("{}{default} [env: {}]", key.meaning, key.name))
+            .help_heading("Settings")
+    };
+    KEYS.iter()
+        .filter(|key| !key.secret)
+        .fold(command, |command, key| command.arg(flag(key)))
+}
+
+fn set_flags(matches: &ArgMatches) -> Vec<(&'static str, String)> {
+    let value = |key: &Key| matches.get_one::<String>(key.name).cloned();
+    KEYS.iter()
+        .filter(|key| !key.secret)
+        .filter_map(|key| Some((key.name, value(key)?)))
+        .collect()
+}
+
+fn settings(matches: &ArgMatches) -> Result<Settings, CliError> {
+    let named = std::env::var_os("PORTCULLIS_CONFIG").map(PathBuf::from);
+    let path = named.clone().unwrap_or_else(|| "portcullis.toml".into());
+    // Only our own variables have to be text.
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let values = Values::from_flags(set_flags(matches))?
+        .with_environment(variables)?
+        .with_file(&path, named.is_some())?;
+    Ok(Settings::new(values)?)
+}

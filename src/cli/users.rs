@@ -1,0 +1,133 @@
+//! `createuser`, `createsuperuser`, `changepassword` and `token`.
+
+use clap::Args;
+
+use super::{CliError, auth, prompt};
+use crate::auth::{Auth, Profile, ProfileError};
+use crate::models::user::User;
+use crate::settings::Settings;
+
+/// Without a terminal: --no-input, --username and PORTCULLIS_USER_PASSWORD.
+#[derive(Args)]
+pub(super) struct NewUserArgs {
+    /// The name to log in with; asked for if it is not given
+    #[arg(long)]
+    username: Option<String>,
+    /// E-mail address
+    #[arg(long)]
+    email: Option<String>,
+    /// First name
+    #[arg(long, default_value = "")]
+    first_name: String,
+    /// Last name
+    #[arg(long, default_value = "")]
+    last_name: String,
+    /// Ask nothing; the password comes from PORTCULLIS_USER_PASSWORD
+    #[arg(long, visible_alias = "noinput")]
+    no_input: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ChangePasswordArgs {
+    /// Whose password
+    username: String,
+    /// Ask nothing; the password comes from PORTCULLIS_USER_PASSWORD
+    #[arg(long, visible_alias = "noinput")]
+    no_input: bool,
+}
+
+#[derive(Args)]
+pub(super) struct TokenArgs {
+    /// Whose token
+    username: String,
+    /// Replace the token; the old one is refused from now on
+    #[arg(short, long)]
+    reset: bool,
+}
+
+pub(super) async fn create(
+    settings: &Settings,
+    args: NewUserArgs,
+    is_superuser: bool,
+) -> Result<(), CliError> {
+    let username = match args.username {
+        Some(username) => username,
+        None if args.no_input => {
+            return Err(CliError::message("--no-input needs --username"));
+        }
+        None => prompt::ask("Username")?,
+    };
+    let email = match args.email {
+        Some(email) => email,
+        None if args.no_input => String::new(),
+        None => prompt::ask("E-mail address")?,
+    };
+    let profile = Profile {
+        username,
+        email,
+        first_name: args.first_name,
+        last_name: args.last_name,
+        is_superuser,
+    };
+    let profile = profile.validated().map_err(refused)?;
+    let password = prompt::new_password(args.no_input)?;
+    let auth = auth(settings)?;
+    let encoded = auth.hash_password(password).await?;
+    let username = profile.username.clone();
+    if !auth.create_user(profile, encoded).await? {
+        return Err(CliError::message(format!(
+            "there is a user {username:?} already; choose another name, or see changepassword"
+        )));
+    }
+    let kind = if is_superuser { "superuser" } else { "user" };
+    println!("{kind} {username:?} created");
+    Ok(())
+}
+
+pub(super) async fn change_password(
+    settings: &Settings,
+    args: ChangePasswordArgs,
+) -> Result<(), CliError> {
+    let auth = auth(settings)?;
+    let user = find(&auth, &args.username).await?;
+    let password = prompt::new_password(args.no_input)?;
+    let encoded = auth.hash_password(password).await?;
+    if !auth.set_password(user.id, encoded).await? {
+        return Err(no_such_user(&args.username));
+    }
+    println!(
+        "password of {:?} changed; all sessions of this user have ended",
+        args.username
+    );
+    Ok(())
+}
+
+pub(super) async fn token(settings: &Settings, args: TokenArgs) -> Result<(), CliError> {
+    let auth = auth(settings)?;
+    let user = find(&auth, &args.username).await?;
+    let token = if args.reset {
+        auth.reset_token(user.id).await?
+    } else {
+        auth.get_or_create_token(user.id).await?
+    };
+    // The line of DRF's `drf_create_token`.
+    println!(
+        "Generated token {} for user {}",
+        token.expose(),
+        args.username
+    );
+    Ok(())
+}
+
+async fn find(auth: &Auth, username: &str) -> Result<User, CliError> {
+    let user = auth.find_user(username).await?;
+    user.ok_or_else(|| no_such_user(username))
+}
+
+fn no_such_user(username: &str) -> CliError {
+    CliError::message(format!("there is no user {username:?}"))
+}
+
+fn refused(error: ProfileError) -> CliError {
+    CliError::message(error.to_string())
+}

@@ -1,0 +1,217 @@
+//! The two databases, and the two ways into them: [`Database::read`] and
+//! [`Database::write`].
+//!
+//! SQLite is read inline, on a `query_only` connection of the calling thread
+//! (a hop to a blocking pool costs more than the look-up), and written by one
+//! thread that commits many jobs at once. PostgreSQL is read and written
+//! through an r2d2 pool, on blocking threads. No SQL stands here but what a
+//! connection needs at its start.
+
+mod migrations;
+mod postgres;
+mod sqlite;
+mod url;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::pg::PgConnection;
+use diesel::prelude::QueryResult;
+use diesel::sqlite::SqliteConnection;
+
+pub use self::migrations::MigrateError;
+pub use self::url::DatabaseUrl;
+
+/// How long a statement waits for somebody else's lock before the request is
+/// answered with 503.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// A borrowed connection to either database. Queries are written once and
+/// expanded for both by [`on!`](crate::db::on).
+pub enum Connection<'a> {
+    /// SQLite, embedded in this process.
+    Sqlite(&'a mut SqliteConnection),
+    /// PostgreSQL, over libpq.
+    Postgres(&'a mut PgConnection),
+}
+
+/// Runs the same Diesel expression on whichever connection this is.
+///
+/// Each arm is compiled for its own backend, so everything Diesel offers there
+/// (`on_conflict`, `returning`) can be used, at the cost of neither a dynamic
+/// backend nor a second spelling of the query.
+macro_rules! on {
+    ($connection:expr, $c:ident => $body:expr) => {
+        match $connection {
+            $crate::db::Connection::Sqlite(c) => {
+                let $c = &mut **c;
+                $body
+            }
+            $crate::db::Connection::Postgres(c) => {
+                let $c = &mut **c;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+impl Connection<'_> {
+    fn begin(&mut self) -> QueryResult<()> {
+        on!(self, c => manager::begin(c))
+    }
+
+    fn commit(&mut self) -> QueryResult<()> {
+        on!(self, c => manager::commit(c))
+    }
+
+    fn rollback(&mut self) -> QueryResult<()> {
+        on!(self, c => manager::rollback(c))
+    }
+
+    /// Runs `work` in a transaction, or in a savepoint inside of one.
+    fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        self.begin()?;
+        match work(self) {
+            Ok(value) => self.commit().map(|()| value),
+            Err(error) => {
+                // The first error is the one worth telling.
+                let _ = self.rollback();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Diesel's transaction manager by short names: [`Connection`] lends itself to
+/// closures, which Diesel's own `transaction` cannot do for an enum.
+mod manager {
+    use diesel::connection::{Connection, TransactionManager};
+    use diesel::prelude::QueryResult;
+
+    pub fn begin<C: Connection>(c: &mut C) -> QueryResult<()> {
+        C::TransactionManager::begin_transaction(c)
+    }
+    pub fn commit<C: Connection>(c: &mut C) -> QueryResult<()> {
+        C::TransactionManager::commit_transaction(c)
+    }
+    pub fn rollback<C: Connection>(c: &mut C) -> QueryResult<()> {
+        C::TransactionManager::rollback_transaction(c)
+    }
+}
+
+/// The database did not answer, or not in time: 503, whatever the reason.
+///
+/// There is one variant on purpose. A query of ours that the database refuses
+/// is as much out of the client's hands as a database that is gone, and in
+/// neither case may a request pass.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// More writes are waiting than the queue holds.
+    #[error("too many writes are waiting for the database")]
+    Overloaded,
+    /// The job waited longer than a client would.
+    #[error("the write waited too long for the database")]
+    TimedOut,
+    /// The thread that did the work is gone, or the work panicked.
+    #[error("the database thread gave no answer")]
+    NoAnswer,
+    /// No connection could be had from the pool.
+    #[error("no database connection: {0}")]
+    Pool(#[from] r2d2::Error),
+    /// A connection could not be opened.
+    #[error("{0}")]
+    Connect(#[from] diesel::ConnectionError),
+    /// The database refused a statement.
+    #[error("{0}")]
+    Query(#[from] diesel::result::Error),
+}
+
+/// Why a database could not be opened at start; one line that names the thing.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file or server could not be reached.
+    #[error("{url}: cannot open the database: {reason}")]
+    Connect {
+        /// The address, without a password.
+        url: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// A thread could not be started.
+    #[error("cannot start the database writer thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A handle on the database; cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    backend: Arc<Backend>,
+    url: DatabaseUrl,
+}
+
+enum Backend {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+impl Database {
+    /// Connects, and creates the file of a SQLite database that is not there.
+    pub fn open(url: &DatabaseUrl, pool_size: u32) -> Result<Self, OpenError> {
+        let backend = match url {
+            DatabaseUrl::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path)?),
+            DatabaseUrl::Postgres(_) => Backend::Postgres(postgres::Postgres::open(url, pool_size)?),
+        };
+        Ok(Self {
+            backend: Arc::new(backend),
+            url: url.clone(),
+        })
+    }
+
+    /// Where this database is; its `Display` masks the password.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// The file of a SQLite database.
+    pub fn sqlite_path(&self) -> Option<PathBuf> {
+        match &self.url {
+            DatabaseUrl::Sqlite(path) => Some(path.clone()),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+
+    /// Runs a read. Nothing it does to the database is kept.
+    ///
+    /// On SQLite it runs at once, on the calling thread: look-ups by key only.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.read(work),
+            Backend::Postgres(postgres) => postgres.run(false, work).await,
+        }
+    }
+
+    /// Runs a write in one transaction and answers when it is durable.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(work).await,
+            Backend::Postgres(postgres) => postgres.run(true, work).await,
+        }
+    }
+
+    /// Applies the pending migrations; of many processes one does, the others
+    /// wait for it.
+    pub fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
+        migrations::run(url)
+    }
+}

@@ -1,0 +1,121 @@
+//! The embedded migrations: the same files that the `diesel` command line runs.
+
+use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::pg::PgConnection;
+use diesel::sqlite::SqliteConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::DatabaseUrl;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
+
+/// Any number that is ours alone: the advisory lock under which one process
+/// migrates while the others wait.
+const LOCK: &str = "5077438157";
+
+/// Why the database could not be brought up to date; one line.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database was migrated by a newer portcullis than this one.
+    #[error(
+        "{url}: the database is from a newer portcullis (it has migration {version}); run that version, or restore a backup"
+    )]
+    FromTheFuture {
+        /// Where.
+        url: DatabaseUrl,
+        /// The first version that this binary does not know.
+        version: String,
+    },
+    /// A migration failed, and was rolled back.
+    #[error("{url}: cannot migrate the database: {reason}")]
+    Failed {
+        /// Where.
+        url: DatabaseUrl,
+        /// What the database said.
+        reason: String,
+    },
+}
+
+pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
+    let failed = |reason: &dyn std::fmt::Display| MigrateError::Failed {
+        url: url.clone(),
+        reason: reason.to_string().trim().replace('\n', " "),
+    };
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            let mut c = SqliteConnection::establish(&path.to_string_lossy())
+                .map_err(|error| failed(&error))?;
+            // One BEGIN IMMEDIATE around all of them is the lock; a database
+            // in use by another starter is waited for.
+            c.batch_execute("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON;")
+                .map_err(|error| failed(&error))?;
+            c.immediate_transaction(|c| Ok::<_, Wrapped>(pending(c, SQLITE, url)?))
+                .map_err(|error| error.into_migrate_error(url))
+        }
+        DatabaseUrl::Postgres(text) => {
+            let mut c = PgConnection::establish(text).map_err(|error| failed(&error))?;
+            c.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))
+                .map_err(|error| failed(&error))?;
+            // The lock goes with the connection.
+            pending(&mut c, POSTGRES, url)
+        }
+    }
+}
+
+fn pending<DB: diesel::backend::Backend>(
+    connection: &mut impl MigrationHarness<DB>,
+    source: EmbeddedMigrations,
+    url: &DatabaseUrl,
+) -> Result<Vec<String>, MigrateError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| MigrateError::Failed {
+        url: url.clone(),
+        reason: error.to_string().trim().replace('\n', " "),
+    };
+    let known = MigrationSource::<DB>::migrations(&source).map_err(failed)?;
+    let applied = connection.applied_migrations().map_err(failed)?;
+    let is_known = |version: &MigrationVersion<'_>| {
+        known
+            .iter()
+            .any(|migration| migration.name().version() == *version)
+    };
+    if let Some(version) = applied.iter().find(|version| !is_known(version)) {
+        return Err(MigrateError::FromTheFuture {
+            url: url.clone(),
+            version: version.to_string(),
+        });
+    }
+    let done = connection.run_pending_migrations(source).map_err(failed)?;
+    Ok(done.iter().map(ToString::to_string).collect())
+}
+
+/// Lets a [`MigrateError`] travel through Diesel's transaction.
+enum Wrapped {
+    Ours(MigrateError),
+    Diesel(diesel::result::Error),
+}
+
+impl Wrapped {
+    fn into_migrate_error(self, url: &DatabaseUrl) -> MigrateError {
+        match self {
+            Self::Ours(error) => error,
+            Self::Diesel(error) => MigrateError::Failed {
+                url: url.clone(),
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+impl From<MigrateError> for Wrapped {
+    fn from(error: MigrateError) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<diesel::result::Error> for Wrapped {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Diesel(error)
+    }
+}

@@ -1,0 +1,100 @@
+//! PostgreSQL: an r2d2 pool, used from blocking threads.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::QueryResult;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool};
+
+use super::{Connection, DatabaseError, DatabaseUrl, OpenError};
+
+/// Longest wait for a free connection.
+const POOL_WAIT: Duration = Duration::from_secs(3);
+
+pub(super) struct Postgres {
+    pool: Pool<ConnectionManager<PgConnection>>,
+}
+
+/// The schema's columns are `Timestamp`, which fits `timestamptz` only while
+/// the session is in UTC; the limits keep a stuck server from keeping clients.
+#[derive(Debug)]
+struct SessionSettings;
+
+impl CustomizeConnection<PgConnection, Error> for SessionSettings {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        connection
+            .batch_execute(
+                "SET TIME ZONE 'UTC'; SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+                 SET idle_in_transaction_session_timeout = '10s'",
+            )
+            .map_err(Error::QueryError)
+    }
+}
+
+impl Postgres {
+    pub fn open(url: &DatabaseUrl, size: u32) -> Result<Self, OpenError> {
+        let DatabaseUrl::Postgres(text) = url else {
+            return Err(OpenError::Connect {
+                url: url.to_string(),
+                reason: "not a PostgreSQL URL".to_owned(),
+            });
+        };
+        let open_error = |reason: String| OpenError::Connect {
+            url: url.to_string(),
+            reason: reason.lines().next().unwrap_or_default().to_owned(),
+        };
+        // One connection by hand first: the pool would retry for seconds, and
+        // then not say why.
+        <PgConnection as diesel::Connection>::establish(&with_limits(text))
+            .map_err(|error| open_error(error.to_string()))?;
+        let pool = Pool::builder()
+            .max_size(size)
+            .min_idle(Some(1))
+            .connection_timeout(POOL_WAIT)
+            .connection_customizer(Box::new(SessionSettings))
+            .build(ConnectionManager::new(with_limits(text)))
+            .map_err(|error| open_error(error.to_string()))?;
+        Ok(Self { pool })
+    }
+
+    /// Runs `work` on a pooled connection, in a transaction if it `writes`.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        writes: bool,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let pool = self.pool.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut pooled = pool.get()?;
+            let mut connection = Connection::Postgres(&mut pooled);
+            Ok(if writes {
+                connection.transaction(work)
+            } else {
+                work(&mut connection)
+            }?)
+        })
+        .await
+        .unwrap_or(Err(DatabaseError::NoAnswer))
+    }
+}
+
+/// Adds libpq's own bounds, unless the URL sets them: a server that is gone
+/// without a word must not hold a connection for the kernel's two hours.
+fn with_limits(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [
+        ("connect_timeout", "3"),
+        ("tcp_user_timeout", "5000"),
+        ("keepalives_idle", "5"),
+        ("keepalives_interval", "2"),
+        ("keepalives_count", "2"),
+        ("application_name", "portcullis"),
+    ] {
+        if !url.contains(&format!("{name}=")) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{name}={value}"));
+        }
+    }
+    url
+}

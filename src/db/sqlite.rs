@@ -1,0 +1,200 @@
+//! SQLite: one reader connection a thread, one writer thread for the process.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Instant;
+
+use diesel::connection::{AnsiTransactionManager, Connection as _, SimpleConnection};
+use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
+use diesel::sqlite::SqliteConnection;
+use tokio::sync::oneshot;
+
+use super::{Connection, DatabaseError, LOCK_WAIT, OpenError};
+
+/// Writes that may wait for the writer thread.
+const QUEUE: usize = 1024;
+/// Jobs in one commit. Beyond that the fsync is no longer what costs.
+const GROUP: usize = 64;
+
+const WRITER_PRAGMAS: &str = "
+    PRAGMA busy_timeout = 5000;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA trusted_schema = OFF;";
+
+const READER_PRAGMAS: &str = "
+    PRAGMA busy_timeout = 1000;
+    PRAGMA mmap_size = 1073741824;
+    PRAGMA foreign_keys = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA query_only = ON;";
+
+type Reply = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
+
+/// One queued write: does its work in a savepoint, and hands back what tells
+/// the caller once the group is committed.
+struct Job {
+    queued: Instant,
+    work: Box<dyn FnOnce(&mut Connection<'_>) -> Reply + Send>,
+    refuse: Box<dyn FnOnce(DatabaseError) + Send>,
+}
+
+pub(super) struct Sqlite {
+    path: PathBuf,
+    id: u64,
+    writer: SyncSender<Job>,
+}
+
+thread_local! {
+    /// This thread's readers, by the id of their database.
+    static READERS: RefCell<Vec<(u64, SqliteConnection)>> = const { RefCell::new(Vec::new()) };
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+impl Sqlite {
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let connection = connect(path, WRITER_PRAGMAS).map_err(|error| OpenError::Connect {
+            url: format!("sqlite://{}", path.display()),
+            reason: error.to_string(),
+        })?;
+        let (writer, jobs) = sync_channel(QUEUE);
+        std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || write_jobs(connection, &jobs))?;
+        Ok(Self {
+            path: path.to_owned(),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            writer,
+        })
+    }
+
+    pub fn read<T>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
+    ) -> Result<T, DatabaseError> {
+        READERS.with_borrow_mut(|readers| {
+            if let Some((_, c)) = readers.iter_mut().find(|(id, _)| *id == self.id) {
+                return Ok(work(&mut Connection::Sqlite(c))?);
+            }
+            let mut c = connect(&self.path, READER_PRAGMAS)?;
+            let value = work(&mut Connection::Sqlite(&mut c))?;
+            readers.push((self.id, c));
+            Ok(value)
+        })
+    }
+
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let (sender, receiver) = oneshot::channel();
+        // The one sender goes to whichever of the two closures is called.
+        let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
+        let send = {
+            let sender = std::sync::Arc::clone(&sender);
+            move |result: Result<T, DatabaseError>| {
+                let sender = sender.lock().ok().and_then(|mut sender| sender.take());
+                if let Some(sender) = sender {
+                    // The caller may have gone; its write stands all the same.
+                    let _ = sender.send(result);
+                }
+            }
+        };
+        let refuse = send.clone();
+        let job = Job {
+            queued: Instant::now(),
+            work: Box::new(move |connection| {
+                let result = connection.transaction(work);
+                Box::new(move |committed: Result<(), DatabaseError>| {
+                    send(match result {
+                        Ok(value) => committed.map(|()| value),
+                        Err(error) => Err(error.into()),
+                    });
+                })
+            }),
+            refuse: Box::new(move |error| refuse(Err(error))),
+        };
+        self.writer.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => DatabaseError::Overloaded,
+            TrySendError::Disconnected(_) => DatabaseError::NoAnswer,
+        })?;
+        receiver.await.unwrap_or(Err(DatabaseError::NoAnswer))
+    }
+}
+
+fn connect(path: &Path, pragmas: &str) -> ConnectionResult<SqliteConnection> {
+    // Diesel turns `sqlite://p` into SQLite's `file:p`; a bare path it leaves
+    // alone, so that no character of a path has a meaning of its own.
+    let path = path.to_str().ok_or_else(|| {
+        ConnectionError::BadConnection("the database path is not valid UTF-8".to_owned())
+    })?;
+    let mut connection = SqliteConnection::establish(path)?;
+    connection
+        .batch_execute(pragmas)
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}
+
+/// The writer thread: takes what waits, does it all, commits once, answers.
+fn write_jobs(mut connection: SqliteConnection, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut group = vec![first];
+        group.extend(jobs.try_iter().take(GROUP - 1));
+        write_group(&mut connection, group);
+    }
+}
+
+fn write_group(connection: &mut SqliteConnection, group: Vec<Job>) {
+    // A client that has waited for the lock that long has been given up on,
+    // and behind a stuck lock the queue must drain, not wait in turn.
+    let (group, late): (Vec<_>, Vec<_>) = group
+        .into_iter()
+        .partition(|job| job.queued.elapsed() < LOCK_WAIT);
+    for job in late {
+        (job.refuse)(DatabaseError::TimedOut);
+    }
+    if group.is_empty() {
+        return;
+    }
+    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
+    {
+        refuse_all(group, &error.to_string());
+        return;
+    }
+    let mut replies = Vec::with_capacity(group.len());
+    for job in group {
+        // A job that panics loses its savepoint and its answer, nobody else's.
+        let mut lent = Connection::Sqlite(connection);
+        match catch_unwind(AssertUnwindSafe(|| (job.work)(&mut lent))) {
+            Ok(reply) => replies.push(reply),
+            Err(_) => {
+                let _ = lent.rollback();
+            }
+        }
+    }
+    match Connection::Sqlite(connection).commit() {
+        Ok(()) => replies.into_iter().for_each(|reply| reply(Ok(()))),
+        Err(error) => {
+            let reason = error.to_string();
+            let _ = Connection::Sqlite(connection).rollback();
+            for reply in replies {
+                reply(Err(refused(&reason)));
+            }
+        }
+    }
+}
+
+fn refuse_all(group: Vec<Job>, reason: &str) {
+    for job in group {
+        (job.refuse)(refused(reason));
+    }
+}
+
+fn refused(reason: &str) -> DatabaseError {
+    DatabaseError::Query(diesel::result::Error::QueryBuilderError(reason.into()))
+}

@@ -1,0 +1,87 @@
+//! `DATABASE_URL`, as the `diesel` command line takes it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use url::Url;
+
+/// Which database, and where. `Display` never shows a password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file on this machine.
+    Sqlite(PathBuf),
+    /// A `postgres://` URL, whole, as libpq takes it.
+    Postgres(String),
+}
+
+impl DatabaseUrl {
+    /// Reads `sqlite://file`, `sqlite:///absolute/file`, a bare path, or
+    /// `postgres://…`; anything else is an error that says what to type.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Url::parse(text)
+                .map(|_| Self::Postgres(text.to_owned()))
+                .map_err(|error| format!("not a PostgreSQL URL ({error})"));
+        }
+        let path = text.strip_prefix("sqlite://").unwrap_or(text);
+        if path.contains("://") || path.starts_with("sqlite:") {
+            return Err("the scheme is neither sqlite:// nor postgres://".to_owned());
+        }
+        if path.is_empty() || path == ":memory:" || path.starts_with("file:") {
+            return Err("name a file, such as sqlite://portcullis.db".to_owned());
+        }
+        if path.contains(['?', '#', '%']) {
+            return Err("a SQLite path may not hold `?`, `#` or `%`".to_owned());
+        }
+        Ok(Self::Sqlite(PathBuf::from(path)))
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(text) => match Url::parse(text) {
+                // A password may also stand in the query; show none of that.
+                Ok(url) => write!(
+                    f,
+                    "postgres://{}{}{}",
+                    url.host_str().unwrap_or("localhost"),
+                    url.port().map(|port| format!(":{port}")).unwrap_or_default(),
+                    url.path()
+                ),
+                Err(_) => f.write_str("postgres://…"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_that_the_diesel_command_line_takes() {
+        let file = |text: &str| DatabaseUrl::parse(text).unwrap();
+        assert_eq!(file("sqlite://a.db"), DatabaseUrl::Sqlite("a.db".into()));
+        assert_eq!(file("sqlite:///x/a.db"), DatabaseUrl::Sqlite("/x/a.db".into()));
+        assert_eq!(file("a.db"), DatabaseUrl::Sqlite("a.db".into()));
+        assert!(matches!(file("postgres://u@h/d"), DatabaseUrl::Postgres(_)));
+        for wrong in ["", "sqlite://", "mysql://h/d", ":memory:", "sqlite://a?b"] {
+            assert!(DatabaseUrl::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_password_is_never_shown() {
+        let url = DatabaseUrl::parse("postgres://me:hush@db:5433/app?password=hush").unwrap();
+        assert_eq!(url.to_string(), "postgres://db:5433/app");
+        assert!(!format!("{url:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,113 @@
+//! `_auth_user_hash`: what ties a session to the password it was opened with.
+//!
+//! It is a keyed hash over the stored password text, so every session of a user
+//! ends when that text changes.
+
+use subtle::ConstantTimeEq;
+
+use super::{
+    SecretKeys,
+    signing::{SaltedHmac, SaltedHmacs},
+};
+
+// NEVER CHANGE: with another salt every running session would end.
+const SALT: &str = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash";
+
+/// What a session's hash is, seen from the user's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashMatch {
+    /// The user's password under the current key.
+    Current,
+    /// The user's password under an older key: Django then rotates the session
+    /// and writes the hash anew.
+    Fallback,
+    /// Neither: the session has ended.
+    No,
+}
+
+/// Makes and checks session hashes; built once, with the keys worked in.
+#[derive(Clone, Debug)]
+pub struct SessionAuthHash {
+    keys: SaltedHmacs,
+}
+
+impl SessionAuthHash {
+    /// Hashes with the current key, accepts all of them.
+    pub fn new(keys: &SecretKeys) -> Self {
+        Self {
+            keys: SaltedHmacs::new(SALT, keys),
+        }
+    }
+
+    /// 64 lower-case hex digits over the password column's text.
+    pub fn of(&self, encoded_password: &str) -> String {
+        hex_digest(&self.keys.current, encoded_password)
+    }
+
+    /// Compares in constant time what a session presents.
+    pub fn verify(&self, encoded_password: &str, presented: &str) -> HashMatch {
+        let fits = |key: &SaltedHmac| -> bool {
+            let expected = hex_digest(key, encoded_password);
+            expected.as_bytes().ct_eq(presented.as_bytes()).into()
+        };
+        if fits(&self.keys.current) {
+            HashMatch::Current
+        } else if self.keys.fallbacks.iter().any(fits) {
+            HashMatch::Fallback
+        } else {
+            HashMatch::No
+        }
+    }
+}
+
+fn hex_digest(key: &SaltedHmac, encoded_password: &str) -> String {
+    let hex_digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
+    key.digest(encoded_password.as_bytes())
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(hex_digit)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::django::vectors::{self, KEY, keys};
+
+    #[test]
+    fn hashes_are_djangos() {
+        let rows = vectors::rows("auth_hashes");
+        assert_eq!(rows.len(), 4);
+        let hasher = SessionAuthHash::new(&keys(KEY, &["another"]));
+
+        for row in &rows {
+            let stored = vectors::text(row, "stored_password");
+            let expected = vectors::text(row, "_auth_user_hash");
+            assert_eq!(hasher.of(stored), expected);
+            assert_eq!(hasher.verify(stored, expected), HashMatch::Current);
+        }
+    }
+
+    #[test]
+    fn an_old_key_is_known_as_such() {
+        let presented = SessionAuthHash::new(&keys("old", &[])).of("pw");
+        let rotated = SessionAuthHash::new(&keys("new", &["older", "old"]));
+
+        assert_eq!(rotated.verify("pw", &presented), HashMatch::Fallback);
+        assert_eq!(
+            SessionAuthHash::new(&keys("new", &[])).verify("pw", &presented),
+            HashMatch::No
+        );
+    }
+
+    #[test]
+    fn another_password_or_text_does_not_match() {
+        let hasher = SessionAuthHash::new(&keys(KEY, &["old"]));
+        let hash = hasher.of("pw");
+
+        assert_eq!(hasher.verify("pw2", &hash), HashMatch::No);
+        for presented in ["", &hash[..63], &hash.to_uppercase(), &format!("{hash}0")] {
+            assert_eq!(hasher.verify("pw", presented), HashMatch::No, "{presented}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Headers that every answer has: Django's security headers, and more.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+
+use super::csrf::Csrf;
+
+const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+                   base-uri 'none'; frame-ancestors 'none'";
+
+/// Django's four, then ours. All are static: nothing is made per request.
+const ALWAYS: [(HeaderName, &str); 5] = [
+    (X_FRAME_OPTIONS, "DENY"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (CONTENT_SECURITY_POLICY, CSP),
+];
+
+/// What an answer depends on. It is said of all answers, also of those that
+/// did not look: a cache between us and a client must never mix two of them.
+const VARY_ON: &str = "Accept, Authorization, Cookie";
+
+/// The middleware.
+pub async fn add(
+    csrf: web::Data<Csrf>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if csrf.public_url.scheme() == "https" {
+        let year = "max-age=31536000; includeSubDomains";
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(year));
+    }
+    // Static files say themselves how long they may be kept.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.append(VARY, HeaderValue::from_static(VARY_ON));
+    }
+    Ok(response)
+}

@@ -1,0 +1,36 @@
+//! Portcullis: a login service that gives a cookie session and an API token in
+//! one step, on Django's own tables.
+//!
+//! Calls go one way, and a test says so:
+//!
+//! ```text
+//! routes -> handlers -> auth -> models -> db
+//!              http       \-> django (formats), auth::password (hashes)
+//! ```
+//!
+//! - [`app`]: the server as a value
+//! - [`routes`]: the one route table
+//! - [`handlers`]: thin: typed input, one verb of [`auth`], a response
+//! - [`http`]: what handlers need to speak HTTP
+//! - [`auth`]: the rules
+//! - [`django`]: Django's formats, as pure functions
+//! - [`models`]: one file a table
+//! - [`db`]: connections, transactions, migrations
+//! - [`settings`], [`telemetry`], [`cli`]: around them
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod db;
+pub mod django;
+pub mod handlers;
+pub mod http;
+pub mod models;
+pub mod routes;
+#[rustfmt::skip] // As `diesel print-schema` writes it.
+#[allow(missing_docs, reason = "generated: the columns are described in models")]
+pub mod schema;
+pub mod settings;
+pub mod telemetry;
+
+pub use routes::configure;

@@ -1,0 +1,164 @@
+//! Column types that read what Django's two databases hold, and write what
+//! Django writes.
+
+use chrono::{DateTime, NaiveDateTime, Timelike, Utc};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types;
+use diesel::sqlite::Sqlite;
+
+/// A user's primary key: `integer` or `bigint`, as the project made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql_types::BigInt)]
+pub struct UserId(pub i64);
+
+impl std::fmt::Display for UserId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromSql<sql_types::BigInt, Sqlite> for UserId {
+    fn from_sql(
+        value: <Sqlite as diesel::backend::Backend>::RawValue<'_>,
+    ) -> deserialize::Result<Self> {
+        <i64 as FromSql<sql_types::BigInt, Sqlite>>::from_sql(value).map(Self)
+    }
+}
+
+impl FromSql<sql_types::BigInt, Pg> for UserId {
+    /// PostgreSQL sends the column's own width, whatever the schema says.
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let bytes = value.as_bytes();
+        if let Ok(eight) = bytes.try_into() {
+            Ok(Self(i64::from_be_bytes(eight)))
+        } else if let Ok(four) = bytes.try_into() {
+            Ok(Self(i32::from_be_bytes(four).into()))
+        } else if let Ok(two) = bytes.try_into() {
+            Ok(Self(i16::from_be_bytes(two).into()))
+        } else {
+            Err("a user id is 2, 4 or 8 bytes long".into())
+        }
+    }
+}
+
+impl ToSql<sql_types::BigInt, Sqlite> for UserId {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        <i64 as ToSql<sql_types::BigInt, Sqlite>>::to_sql(&self.0, out)
+    }
+}
+
+impl ToSql<sql_types::BigInt, Pg> for UserId {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <i64 as ToSql<sql_types::BigInt, Pg>>::to_sql(&self.0, out)
+    }
+}
+
+/// A moment in UTC, to the microsecond: text on SQLite, as Django writes it
+/// (`2026-11-22 11:59:21.940798`, no fraction at microsecond 0), and
+/// `timestamptz` on PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql_types::Timestamp)]
+pub struct Timestamp(NaiveDateTime);
+
+impl Timestamp {
+    /// Cuts to microseconds, which is what both databases keep.
+    pub fn new(moment: DateTime<Utc>) -> Self {
+        let moment = moment.naive_utc();
+        let micros = moment.nanosecond() / 1000 * 1000;
+        Self(moment.with_nanosecond(micros).unwrap_or(moment))
+    }
+
+    /// The moment as a `DateTime`.
+    pub fn to_utc(self) -> DateTime<Utc> {
+        self.0.and_utc()
+    }
+
+    /// Django's text of it.
+    pub fn to_django_text(self) -> String {
+        let format = if self.0.nanosecond() == 0 {
+            "%Y-%m-%d %H:%M:%S"
+        } else {
+            "%Y-%m-%d %H:%M:%S%.6f"
+        };
+        self.0.format(format).to_string()
+    }
+
+    /// Reads any text that Django reads: a date, or a date and a time with
+    /// `T` or a space, up to nine digits of fraction, and an offset or none.
+    pub fn from_django_text(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_suffix('Z').unwrap_or(text);
+        for format in ["%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%:z"] {
+            if let Ok(moment) = DateTime::parse_from_str(text, format) {
+                return Some(Self::new(moment.to_utc()));
+            }
+        }
+        for format in ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"] {
+            if let Ok(moment) = NaiveDateTime::parse_from_str(text, format) {
+                return Some(Self::new(moment.and_utc()));
+            }
+        }
+        let date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        Some(Self(date.and_hms_opt(0, 0, 0)?))
+    }
+}
+
+impl FromSql<sql_types::Timestamp, Sqlite> for Timestamp {
+    fn from_sql(
+        value: <Sqlite as diesel::backend::Backend>::RawValue<'_>,
+    ) -> deserialize::Result<Self> {
+        let text = <String as FromSql<sql_types::Text, Sqlite>>::from_sql(value)?;
+        Self::from_django_text(&text).ok_or_else(|| "not a date that Django writes".into())
+    }
+}
+
+impl FromSql<sql_types::Timestamp, Pg> for Timestamp {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        <NaiveDateTime as FromSql<sql_types::Timestamp, Pg>>::from_sql(value).map(Self)
+    }
+}
+
+impl ToSql<sql_types::Timestamp, Sqlite> for Timestamp {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.to_django_text());
+        Ok(IsNull::No)
+    }
+}
+
+impl ToSql<sql_types::Timestamp, Pg> for Timestamp {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <NaiveDateTime as ToSql<sql_types::Timestamp, Pg>>::to_sql(&self.0, &mut out.reborrow())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_django_writes_them() {
+        for text in ["2026-11-22 11:59:21.940798", "2026-11-22 11:59:21", "2026-11-22 11:59:21.940000"] {
+            assert_eq!(Timestamp::from_django_text(text).unwrap().to_django_text(), text);
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_a_time_are_read() {
+        let same = "2026-11-23 13:23:13.123456";
+        for text in [
+            "2026-11-23 13:23:13.123456789",
+            "2026-11-23 13:23:13.123456+00:00",
+            "2026-11-23T13:23:13.123456Z",
+            "2026-11-23 15:23:13.123456+02:00",
+        ] {
+            assert_eq!(Timestamp::from_django_text(text).unwrap().to_django_text(), same, "{text}");
+        }
+        assert!(Timestamp::from_django_text("2026-11-23").is_some());
+        for text in ["", "not a date", "1795440196"] {
+            assert!(Timestamp::from_django_text(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `django_session`: one row a session, opaque but to [`crate::django`].
+
+use diesel::prelude::*;
+
+use super::Timestamp;
+use crate::db::{Connection, on};
+use crate::schema::django_session;
+
+/// The data of a session that has not expired.
+pub fn find_live(
+    connection: &mut Connection<'_>,
+    key: &str,
+    now: Timestamp,
+) -> QueryResult<Option<String>> {
+    on!(connection, c => django_session::table
+        .filter(django_session::session_key.eq(key))
+        .filter(django_session::expire_date.gt(now))
+        .select(django_session::session_data)
+        .get_result(c)
+        .optional())
+}
+
+/// Inserts a session.
+pub fn create(
+    connection: &mut Connection<'_>,
+    key: &str,
+    data: &str,
+    expires: Timestamp,
+) -> QueryResult<()> {
+    on!(connection, c => diesel::insert_into(django_session::table)
+        .values((
+            django_session::session_key.eq(key),
+            django_session::session_data.eq(data),
+            django_session::expire_date.eq(expires),
+        ))
+        .execute(c))
+    .map(drop)
+}
+
+/// Stores other data in a session that is still there. It never inserts: a
+/// request that ends late must not bring back a session that was logged out.
+pub fn update(
+    connection: &mut Connection<'_>,
+    key: &str,
+    data: &str,
+    expires: Timestamp,
+) -> QueryResult<bool> {
+    let updated = on!(connection, c => diesel::update(django_session::table)
+        .filter(django_session::session_key.eq(key))
+        .set((
+            django_session::session_data.eq(data),
+            django_session::expire_date.eq(expires),
+        ))
+        .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Moves the end of a session's life; `false` if it is gone.
+pub fn update_expiry(
+    connection: &mut Connection<'_>,
+    key: &str,
+    expires: Timestamp,
+) -> QueryResult<bool> {
+    let updated = on!(connection, c => diesel::update(django_session::table)
+        .filter(django_session::session_key.eq(key))
+        .set(django_session::expire_date.eq(expires))
+        .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Gives a session row another key; `false` if it is gone.
+pub fn replace_key(connection: &mut Connection<'_>, old: &str, new: &str) -> QueryResult<bool> {
+    let updated = on!(connection, c => diesel::update(django_session::table)
+        .filter(django_session::session_key.eq(old))
+        .set(django_session::session_key.eq(new))
+        .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Deletes a session; how many rows went.
+pub fn delete(connection: &mut Connection<'_>, key: &str) -> QueryResult<usize> {
+    on!(connection, c => diesel::delete(django_session::table)
+        .filter(django_session::session_key.eq(key))
+        .execute(c))
+}
+
+/// Deletes sessions that have expired, `limit` at most; how many rows went.
+pub fn delete_expired(
+    connection: &mut Connection<'_>,
+    now: Timestamp,
+    limit: i64,
+) -> QueryResult<usize> {
+    let keys: Vec<String> = on!(connection, c => django_session::table
+        .filter(django_session::expire_date.lt(now))
+        .select(django_session::session_key)
+        .limit(limit)
+        .load(c))?;
+    on!(connection, c => diesel::delete(django_session::table)
+        .filter(django_session::session_key.eq_any(&keys))
+        .execute(c))
+}

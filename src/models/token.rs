@@ -1,0 +1,87 @@
+//! `authtoken_token`: DRF's one token a user.
+
+use diesel::prelude::*;
+
+use super::user::User;
+use super::{Timestamp, UserId};
+use crate::db::{Connection, on};
+use crate::schema::{accounts_customuser, authtoken_token};
+
+/// The owner of the token with that row key.
+pub fn find_user(connection: &mut Connection<'_>, key: &str) -> QueryResult<Option<User>> {
+    on!(connection, c => authtoken_token::table
+        .inner_join(accounts_customuser::table)
+        .filter(authtoken_token::key.eq(key))
+        .select(User::as_select())
+        .get_result(c)
+        .optional())
+}
+
+/// The row key of the user's token.
+///
+/// On PostgreSQL a write locks the row by it, so that a logout which deletes
+/// the token waits for a login that is about to answer with it.
+pub fn find_key_for_update(
+    connection: &mut Connection<'_>,
+    user: UserId,
+) -> QueryResult<Option<String>> {
+    match connection {
+        Connection::Sqlite(c) => by_user(user).get_result(&mut **c).optional(),
+        Connection::Postgres(c) => by_user(user).for_update().get_result(&mut **c).optional(),
+    }
+}
+
+/// The row key of the user's token, for showing it.
+pub fn find_key(connection: &mut Connection<'_>, user: UserId) -> QueryResult<Option<String>> {
+    on!(connection, c => by_user(user).get_result(c).optional())
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn by_user(user: UserId) -> _ {
+    authtoken_token::table
+        .filter(authtoken_token::user_id.eq(user))
+        .select(authtoken_token::key)
+}
+
+/// Inserts the user's token; `false` if the user has one by now.
+pub fn create(
+    connection: &mut Connection<'_>,
+    user: UserId,
+    key: &str,
+    now: Timestamp,
+) -> QueryResult<bool> {
+    let inserted = on!(connection, c => diesel::insert_into(authtoken_token::table)
+        .values((
+            authtoken_token::key.eq(key),
+            authtoken_token::user_id.eq(user),
+            authtoken_token::created.eq(now),
+        ))
+        .on_conflict(authtoken_token::user_id)
+        .do_nothing()
+        .execute(c))?;
+    Ok(inserted == 1)
+}
+
+/// Gives a token row another key; `false` if the row is gone.
+pub fn replace_key(
+    connection: &mut Connection<'_>,
+    old: &str,
+    new: &str,
+    created: Option<Timestamp>,
+) -> QueryResult<bool> {
+    let updated = on!(connection, c => diesel::update(authtoken_token::table)
+        .filter(authtoken_token::key.eq(old))
+        .set((
+            authtoken_token::key.eq(new),
+            created.map(|created| authtoken_token::created.eq(created)),
+        ))
+        .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Deletes the user's token; how many rows went.
+pub fn delete_by_user(connection: &mut Connection<'_>, user: UserId) -> QueryResult<usize> {
+    on!(connection, c => diesel::delete(authtoken_token::table)
+        .filter(authtoken_token::user_id.eq(user))
+        .execute(c))
+}

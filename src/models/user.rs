@@ -1,0 +1,144 @@
+//! `accounts_customuser`: Django's `CustomUser(AbstractUser)`.
+
+use diesel::prelude::*;
+
+use super::{Timestamp, UserId};
+use crate::db::{Connection, on};
+use crate::schema::accounts_customuser;
+
+/// What a request needs to know of a user. It has no date in it, so that a
+/// date which nobody can read does not keep its owner out.
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = accounts_customuser)]
+pub struct User {
+    /// Primary key.
+    pub id: UserId,
+    /// Django's encoded hash; see [`crate::auth::password`].
+    pub password: String,
+    /// Unique, exact to the byte.
+    pub username: String,
+    /// May be empty.
+    pub first_name: String,
+    /// May be empty.
+    pub last_name: String,
+    /// May be empty.
+    pub email: String,
+    /// Whether this user may log in, and be logged in, at all.
+    pub is_active: bool,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A row to insert; the database gives the id.
+#[derive(Insertable)]
+#[diesel(table_name = accounts_customuser)]
+pub struct NewUser<'a> {
+    /// Django's encoded hash.
+    pub password: &'a str,
+    /// See [`User::username`].
+    pub username: &'a str,
+    /// May be empty.
+    pub email: &'a str,
+    /// May be empty.
+    pub first_name: &'a str,
+    /// May be empty.
+    pub last_name: &'a str,
+    /// All permissions, in Django.
+    pub is_superuser: bool,
+    /// May open Django's admin.
+    pub is_staff: bool,
+    /// See [`User::is_active`].
+    pub is_active: bool,
+    /// Now.
+    pub date_joined: Timestamp,
+}
+
+/// The user of that id.
+pub fn find(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
+    on!(connection, c => accounts_customuser::table
+        .filter(accounts_customuser::id.eq(id))
+        .select(User::as_select())
+        .get_result(c)
+        .optional())
+}
+
+/// The user of exactly that name.
+pub fn find_by_username(
+    connection: &mut Connection<'_>,
+    username: &str,
+) -> QueryResult<Option<User>> {
+    on!(connection, c => accounts_customuser::table
+        .filter(accounts_customuser::username.eq(username))
+        .select(User::as_select())
+        .get_result(c)
+        .optional())
+}
+
+/// When the user last logged in.
+pub fn find_last_login(
+    connection: &mut Connection<'_>,
+    id: UserId,
+) -> QueryResult<Option<Timestamp>> {
+    on!(connection, c => accounts_customuser::table
+        .filter(accounts_customuser::id.eq(id))
+        .select(accounts_customuser::last_login)
+        .get_result::<Option<Timestamp>>(c))
+}
+
+/// How many users there are.
+pub fn count(connection: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(connection, c => accounts_customuser::table.count().get_result(c))
+}
+
+/// Inserts a user; `false` if the name is taken.
+pub fn create(connection: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResult<bool> {
+    let inserted = on!(connection, c => diesel::insert_into(accounts_customuser::table)
+        .values(user)
+        .on_conflict(accounts_customuser::username)
+        .do_nothing()
+        .execute(c))?;
+    Ok(inserted == 1)
+}
+
+/// Notes a login, and stores the hash that it upgraded to, if it did.
+///
+/// `false` if the user was deleted, deactivated or given another password
+/// since `user` was read: the login that was being checked is then void.
+pub fn record_login(
+    connection: &mut Connection<'_>,
+    user: &User,
+    now: Timestamp,
+    upgraded: Option<&str>,
+) -> QueryResult<bool> {
+    let password = upgraded.unwrap_or(&user.password);
+    let updated = on!(connection, c => diesel::update(accounts_customuser::table)
+        .filter(accounts_customuser::id.eq(user.id))
+        .filter(accounts_customuser::password.eq(&user.password))
+        .filter(accounts_customuser::is_active.eq(true))
+        .set((
+            accounts_customuser::last_login.eq(now),
+            accounts_customuser::password.eq(password),
+        ))
+        .execute(c))?;
+    Ok(updated == 1)
+}
+
+/// Stores another hash; `false` if there is no such user.
+pub fn update_password(
+    connection: &mut Connection<'_>,
+    id: UserId,
+    encoded: &str,
+) -> QueryResult<bool> {
+    let updated = on!(connection, c => diesel::update(accounts_customuser::table)
+        .filter(accounts_customuser::id.eq(id))
+        .set(accounts_customuser::password.eq(encoded))
+        .execute(c))?;
+    Ok(updated == 1)
+}

@@ -1,0 +1,164 @@
+//! The one route table, and the order of middleware.
+
+use actix_cors::Cors;
+use actix_identity::IdentityMiddleware;
+use actix_session::SessionMiddleware;
+use actix_session::config::{CookieContentSecurity, PersistentSession};
+use actix_web::guard::{self, GuardContext};
+use actix_web::http::header;
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::{cookie, web};
+
+use crate::auth::Auth;
+use crate::auth::session::USER_ID;
+use crate::handlers::{account, health, login, logout, not_found, obtain_token, static_files, user};
+use crate::http::csrf::Csrf;
+use crate::http::negotiate::{self, Renderers};
+use crate::http::session_cookie::SessionCookie;
+use crate::http::session_store::DjangoSessionStore;
+use crate::http::view::{self, Permission, View};
+use crate::http::{host, page, session_cookie};
+use crate::settings::AllowedHosts;
+
+static LOGIN: View = View {
+    name: "Login",
+    allow: "POST, OPTIONS",
+    permission: Permission::Anyone,
+    renderers: Renderers::JsonAndHtml,
+};
+static LOGOUT: View = View {
+    name: "Logout",
+    allow: "POST, OPTIONS",
+    permission: Permission::LoggedIn,
+    renderers: Renderers::JsonAndHtml,
+};
+static USER: View = View {
+    name: "User",
+    allow: "GET, HEAD, OPTIONS",
+    permission: Permission::LoggedIn,
+    renderers: Renderers::JsonAndHtml,
+};
+static OBTAIN_TOKEN: View = View {
+    name: "Obtain Auth Token",
+    allow: "POST, OPTIONS",
+    permission: Permission::Anyone,
+    renderers: Renderers::Json,
+};
+
+/// A DRF view: what is decided before its handler runs stands in the `View`.
+macro_rules! api {
+    ($view:ident, $($path:literal),+) => {
+        web::resource([$($path),+])
+            .wrap(from_fn(|request, next| view::serve(&$view, request, next)))
+    };
+}
+
+/// A page, for browsers only.
+macro_rules! page {
+    ($($path:literal),+) => {
+        web::resource([$($path),+])
+            .guard(guard::fn_guard(wants_page))
+            .wrap(from_fn(page::serve))
+            .default_service(web::route().to(not_found::method_not_allowed))
+    };
+}
+
+/// What the routes need; made once, shared by all workers.
+#[derive(Clone)]
+pub struct Services {
+    /// The rules.
+    pub auth: web::Data<Auth>,
+    /// Where requests may come from.
+    pub csrf: web::Data<Csrf>,
+    /// What hosts they may be for.
+    pub hosts: web::Data<AllowedHosts>,
+    /// How the session cookie looks.
+    pub session_cookie: web::Data<SessionCookie>,
+}
+
+/// Adds Portcullis's routes to an actix app, its own or one that embeds it.
+pub fn configure(services: &Services) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
+    let services = services.clone();
+    move |app| routes(app, services)
+}
+
+fn routes(app: &mut web::ServiceConfig, services: Services) {
+    let Services {
+        auth,
+        csrf,
+        hosts,
+        session_cookie,
+    } = services;
+    let store = DjangoSessionStore::new(auth.get_ref().clone());
+    let sessions = SessionMiddleware::builder(store, session_cookie.key.clone())
+        .cookie_name(session_cookie.name.clone())
+        .cookie_secure(session_cookie.secure)
+        .cookie_content_security(CookieContentSecurity::Signed)
+        .session_lifecycle(
+            PersistentSession::default()
+                .session_ttl(cookie::time::Duration::seconds(session_cookie.max_age)),
+        )
+        .build();
+    // Who is asking is found out inside of these, so the last one runs first.
+    let with_sessions = web::scope("")
+        .wrap(IdentityMiddleware::builder().id_key(USER_ID).build())
+        .wrap(sessions)
+        .wrap(from_fn(session_cookie::translate))
+        .wrap(from_fn(host::check));
+
+    app.app_data(auth)
+        .app_data(csrf)
+        .app_data(hosts)
+        .app_data(session_cookie)
+        // For whoever runs the service
+        .route("/healthz", web::get().to(health::healthz))
+        .route("/readyz", web::get().to(health::readyz));
+    for file in static_files::FILES {
+        app.route(file.path, web::get().to(static_files::show_file));
+    }
+    app.service(
+        with_sessions
+            // For people at a browser
+            .service(
+                page!("/login/", "/login")
+                    .route(web::get().to(login::show_login))
+                    .route(web::post().to(login::submit_login_form)),
+            )
+            .service(page!("/logout/", "/logout").route(web::post().to(logout::submit_logout_form)))
+            .service(
+                page!("/account/", "/account")
+                    .route(web::get().to(account::show_account))
+                    .route(web::post().to(account::show_token)),
+            )
+            .service(page!("/").route(web::get().to(account::to_account)))
+            // For programs
+            .service(api!(LOGIN, "/api/v1/login/", "/api/v1/login").to(login::submit_login))
+            .service(api!(LOGIN, "/login/", "/login").to(login::submit_login))
+            .service(api!(LOGOUT, "/api/v1/logout/", "/api/v1/logout").to(logout::submit_logout))
+            .service(api!(LOGOUT, "/logout/", "/logout").to(logout::submit_logout))
+            .service(api!(USER, "/api/v1/user/", "/api/v1/user").to(user::show_user))
+            .service(
+                api!(OBTAIN_TOKEN, "/api-token-auth/", "/api-token-auth")
+                    .to(obtain_token::obtain_token),
+            )
+            .default_service(web::route().to(not_found::not_found)),
+    );
+}
+
+/// A browser that wants to read the answer; others go on to the API.
+fn wants_page(context: &GuardContext<'_>) -> bool {
+    negotiate::wants_page(context.head())
+}
+
+/// CORS for the listed origins, and for nobody else.
+pub fn cors(origins: &[String]) -> Cors {
+    origins
+        .iter()
+        .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin))
+        .allowed_methods([Method::GET, Method::POST])
+        .allowed_headers([header::AUTHORIZATION, header::ACCEPT, header::CONTENT_TYPE])
+        .allowed_header("x-csrftoken")
+        .supports_credentials()
+        .max_age(3600)
+}
