@@ -93,13 +93,13 @@ mod manager {
     use diesel::connection::{Connection, TransactionManager};
     use diesel::prelude::QueryResult;
 
-    pub fn begin<C: Connection>(c: &mut C) -> QueryResult<()> {
+    pub(super) fn begin<C: Connection>(c: &mut C) -> QueryResult<()> {
         C::TransactionManager::begin_transaction(c)
     }
-    pub fn commit<C: Connection>(c: &mut C) -> QueryResult<()> {
+    pub(super) fn commit<C: Connection>(c: &mut C) -> QueryResult<()> {
         C::TransactionManager::commit_transaction(c)
     }
-    pub fn rollback<C: Connection>(c: &mut C) -> QueryResult<()> {
+    pub(super) fn rollback<C: Connection>(c: &mut C) -> QueryResult<()> {
         C::TransactionManager::rollback_transaction(c)
     }
 }
@@ -164,7 +164,9 @@ impl Database {
     pub fn open(url: &DatabaseUrl, pool_size: u32) -> Result<Self, OpenError> {
         let backend = match url {
             DatabaseUrl::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path)?),
-            DatabaseUrl::Postgres(_) => Backend::Postgres(postgres::Postgres::open(url, pool_size)?),
+            DatabaseUrl::Postgres(_) => {
+                Backend::Postgres(postgres::Postgres::open(url, pool_size)?)
+            }
         };
         Ok(Self {
             backend: Arc::new(backend),

@@ -5,14 +5,16 @@ use actix_identity::IdentityMiddleware;
 use actix_session::SessionMiddleware;
 use actix_session::config::{CookieContentSecurity, PersistentSession};
 use actix_web::guard::{self, GuardContext};
-use actix_web::http::header;
 use actix_web::http::Method;
+use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::{cookie, web};
 
 use crate::auth::Auth;
 use crate::auth::session::USER_ID;
-use crate::handlers::{account, health, login, logout, not_found, obtain_token, static_files, user};
+use crate::handlers::{
+    account, health, login, logout, not_found, obtain_token, static_files, user,
+};
 use crate::http::csrf::Csrf;
 use crate::http::negotiate::{self, Renderers};
 use crate::http::session_cookie::SessionCookie;

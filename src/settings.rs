@@ -146,9 +146,8 @@ impl Settings {
                     .or_else(|_| text.parse().map(|ip: std::net::IpAddr| IpNet::from(ip)))
                     .map_err(|_| format!("`{text}` is not a network such as 10.0.0.0/8"))
             })?,
-            cors_origins: values.list("PORTCULLIS_CORS_ORIGINS", |text| {
-                parse_origin(text, false)
-            })?,
+            cors_origins: values
+                .list("PORTCULLIS_CORS_ORIGINS", |text| parse_origin(text, false))?,
             trusted_origins: values.list("PORTCULLIS_TRUSTED_ORIGINS", |text| {
                 parse_origin(text, true)
             })?,
@@ -268,13 +267,16 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 fn parse_public_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|_| "not a URL such as https://login.example.org".to_owned())?;
+    let url =
+        Url::parse(text).map_err(|_| "not a URL such as https://login.example.org".to_owned())?;
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err("must start with https:// or http://".to_owned());
     }
     if !is_bare || !url.username().is_empty() || url.password().is_some() {
-        return Err("must be a scheme, a host and a port only; Portcullis is served at /".to_owned());
+        return Err(
+            "must be a scheme, a host and a port only; Portcullis is served at /".to_owned(),
+        );
     }
     Ok(url)
 }

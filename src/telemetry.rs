@@ -3,9 +3,9 @@
 //! Never logged: passwords, tokens, session keys, CSRF secrets, cookies, and
 //! headers or query strings, which may hold one of them.
 
-use actix_web::{Error, HttpMessage};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::{Error, HttpMessage};
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 use tracing_subscriber::EnvFilter;

@@ -68,8 +68,8 @@ fn normalized_email(email: &str) -> Result<String, ProfileError> {
     if email.is_empty() {
         return Ok(String::new());
     }
-    let is_plain = email.len() <= MAX_EMAIL
-        && !email.chars().any(|c| c.is_whitespace() || c.is_control());
+    let is_plain =
+        email.len() <= MAX_EMAIL && !email.chars().any(|c| c.is_whitespace() || c.is_control());
     match email.rsplit_once('@') {
         Some((local, domain)) if is_plain && !local.is_empty() && !domain.is_empty() => {
             Ok(format!("{local}@{}", domain.to_lowercase()))
@@ -134,7 +134,11 @@ mod tests {
 
     fn named(username: &str) -> Result<Profile, ProfileError> {
         let username = username.to_owned();
-        Profile { username, ..Default::default() }.validated()
+        Profile {
+            username,
+            ..Default::default()
+        }
+        .validated()
     }
 
     #[test]
@@ -148,7 +152,10 @@ mod tests {
 
     #[test]
     fn only_the_domain_of_an_address_is_lowered() {
-        assert_eq!(normalized_email("Me@EXAMPLE.org").unwrap(), "Me@example.org");
+        assert_eq!(
+            normalized_email("Me@EXAMPLE.org").unwrap(),
+            "Me@example.org"
+        );
         for wrong in ["me", "@x", "me@", "a b@c", "a@b\r\n"] {
             assert!(normalized_email(wrong).is_err(), "{wrong}");
         }

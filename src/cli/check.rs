@@ -21,7 +21,10 @@ pub(super) struct CheckArgs {
 /// Exit code 1 if there is anything to complain of.
 pub(super) async fn check(settings: &Settings, args: &CheckArgs) -> Result<ExitCode, CliError> {
     for (key, value, origin) in settings.describe() {
-        println!("{key:34} {:40} {origin}", if value.is_empty() { "-" } else { &value });
+        println!(
+            "{key:34} {:40} {origin}",
+            if value.is_empty() { "-" } else { &value }
+        );
     }
     println!();
     check_database(settings).await?;
@@ -76,7 +79,8 @@ fn deployment_problems(settings: &Settings) -> Vec<String> {
         problems.push("PORTCULLIS_SECRET_KEY is shorter than 50 characters".to_owned());
     }
     if !settings.throttle {
-        problems.push("PORTCULLIS_THROTTLE is off: passwords can be guessed without limit".to_owned());
+        problems
+            .push("PORTCULLIS_THROTTLE is off: passwords can be guessed without limit".to_owned());
     }
     if settings.log.contains("debug") || settings.log.contains("trace") {
         problems.push("PORTCULLIS_LOG is debug or trace: for finding faults only".to_owned());
@@ -99,7 +103,10 @@ fn deployment_problems(settings: &Settings) -> Vec<String> {
     if let crate::db::DatabaseUrl::Sqlite(path) = &settings.database_url {
         for file in [path.clone(), secret_file(path)] {
             if is_readable_by_others(&file) {
-                problems.push(format!("{} can be read by other users: chmod 600 it", file.display()));
+                problems.push(format!(
+                    "{} can be read by other users: chmod 600 it",
+                    file.display()
+                ));
             }
         }
     }

@@ -10,7 +10,9 @@ const USERNAME: &str = "user123";
 const PASSWORD: &str = "securepassword";
 
 pub(super) async fn demo(mut flags: Vec<(&'static str, String)>) -> Result<(), CliError> {
-    let folder = tempfile::Builder::new().prefix("portcullis-demo").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("portcullis-demo")
+        .tempdir()?;
     let database = folder.path().join("demo.db");
     flags.push(("DATABASE_URL", format!("sqlite://{}", database.display())));
     // Only flags count: a demo must not touch what the environment points at.
@@ -19,11 +21,14 @@ pub(super) async fn demo(mut flags: Vec<(&'static str, String)>) -> Result<(), C
     let application = Application::build(&settings)?;
     let auth = application.auth();
     let password = auth.hash_password(PASSWORD.to_owned()).await?;
-    auth.create_user(crate::auth::Profile {
-        username: USERNAME.to_owned(),
-        email: "user123@example.com".to_owned(),
-        ..Default::default()
-    }, password)
+    auth.create_user(
+        crate::auth::Profile {
+            username: USERNAME.to_owned(),
+            email: "user123@example.com".to_owned(),
+            ..Default::default()
+        },
+        password,
+    )
     .await?;
     print_commands(&application);
     application.run_until_stopped().await?;

@@ -15,7 +15,11 @@ pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
     println!("  users    {users}");
     if users == 0 {
         println!("\nNobody can log in yet. Make the first user:\n");
-        println!("  {} createsuperuser{}\n", program(), database_flag(&settings));
+        println!(
+            "  {} createsuperuser{}\n",
+            program(),
+            database_flag(&settings)
+        );
     }
     application.run_until_stopped().await?;
     println!("Portcullis has stopped.");
@@ -24,7 +28,9 @@ pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
 
 /// How this program was called, so that a line can be copied and run.
 pub(super) fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "portcullis".to_owned())
+    std::env::args()
+        .next()
+        .unwrap_or_else(|| "portcullis".to_owned())
 }
 
 /// What the other command needs to find the same database, if that is not in

@@ -33,7 +33,7 @@ impl CustomizeConnection<PgConnection, Error> for SessionSettings {
 }
 
 impl Postgres {
-    pub fn open(url: &DatabaseUrl, size: u32) -> Result<Self, OpenError> {
+    pub(super) fn open(url: &DatabaseUrl, size: u32) -> Result<Self, OpenError> {
         let DatabaseUrl::Postgres(text) = url else {
             return Err(OpenError::Connect {
                 url: url.to_string(),
@@ -59,7 +59,7 @@ impl Postgres {
     }
 
     /// Runs `work` on a pooled connection, in a transaction if it `writes`.
-    pub async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         writes: bool,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,

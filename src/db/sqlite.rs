@@ -57,7 +57,7 @@ thread_local! {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Sqlite {
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let connection = connect(path, WRITER_PRAGMAS).map_err(|error| OpenError::Connect {
             url: format!("sqlite://{}", path.display()),
             reason: error.to_string(),
@@ -73,7 +73,7 @@ impl Sqlite {
         })
     }
 
-    pub fn read<T>(
+    pub(super) fn read<T>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
     ) -> Result<T, DatabaseError> {
@@ -88,7 +88,7 @@ impl Sqlite {
         })
     }
 
-    pub async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {

@@ -47,7 +47,9 @@ impl fmt::Display for DatabaseUrl {
                     f,
                     "postgres://{}{}{}",
                     url.host_str().unwrap_or("localhost"),
-                    url.port().map(|port| format!(":{port}")).unwrap_or_default(),
+                    url.port()
+                        .map(|port| format!(":{port}"))
+                        .unwrap_or_default(),
                     url.path()
                 ),
                 Err(_) => f.write_str("postgres://…"),
@@ -70,7 +72,10 @@ mod tests {
     fn the_forms_that_the_diesel_command_line_takes() {
         let file = |text: &str| DatabaseUrl::parse(text).unwrap();
         assert_eq!(file("sqlite://a.db"), DatabaseUrl::Sqlite("a.db".into()));
-        assert_eq!(file("sqlite:///x/a.db"), DatabaseUrl::Sqlite("/x/a.db".into()));
+        assert_eq!(
+            file("sqlite:///x/a.db"),
+            DatabaseUrl::Sqlite("/x/a.db".into())
+        );
         assert_eq!(file("a.db"), DatabaseUrl::Sqlite("a.db".into()));
         assert!(matches!(file("postgres://u@h/d"), DatabaseUrl::Postgres(_)));
         for wrong in ["", "sqlite://", "mysql://h/d", ":memory:", "sqlite://a?b"] {

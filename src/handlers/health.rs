@@ -13,7 +13,9 @@ pub async fn healthz() -> HttpResponse {
 /// `GET /readyz`: the database answers; 503 while it does not.
 pub async fn readyz(auth: web::Data<Auth>) -> HttpResponse {
     match auth.ping().await {
-        Ok(()) => HttpResponse::Ok().content_type("text/plain").body("ready\n"),
+        Ok(()) => HttpResponse::Ok()
+            .content_type("text/plain")
+            .body("ready\n"),
         Err(error) => {
             tracing::warn!(%error, "not ready");
             let mut response = HttpResponse::ServiceUnavailable()

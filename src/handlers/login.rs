@@ -91,7 +91,9 @@ async fn log_in(
     body: &Body,
 ) -> Result<LogIn, ApiError> {
     let credentials = credentials_in(body)?;
-    let presented = RequestCookies::from_extensions(request).session_key().cloned();
+    let presented = RequestCookies::from_extensions(request)
+        .session_key()
+        .cloned();
     let login = auth.log_in(&credentials, presented).await?;
     // From here on nothing may fail: the login is stored.
     let stored = Identity::login(&request.extensions(), login.user.to_string())

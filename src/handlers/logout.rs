@@ -52,7 +52,9 @@ async fn log_out(
     session: &Session,
     user: &CurrentUser,
 ) -> Result<(), ApiError> {
-    let presented = RequestCookies::from_extensions(request).session_key().cloned();
+    let presented = RequestCookies::from_extensions(request)
+        .session_key()
+        .cloned();
     if presented.is_some() {
         session_cookie::forget(request);
     }

@@ -9,7 +9,8 @@ use actix_web::{FromRequest, web};
 use super::cookies::RequestCookies;
 use super::error::ApiError;
 use super::extract::{Authentication, CurrentUser};
-use super::{session_cookie, session_store};
+use super::session_cookie;
+use super::session_store::{self, Row};
 use crate::auth::session::SessionUser;
 use crate::auth::{Auth, Token};
 
@@ -58,13 +59,20 @@ async fn by_session(request: &ServiceRequest) -> Result<Option<CurrentUser>, Api
     let Ok(session) = session else {
         return Ok(None);
     };
-    let Some(key) = RequestCookies::from_extensions(request).session_key().cloned() else {
+    let Some(key) = RequestCookies::from_extensions(request)
+        .session_key()
+        .cloned()
+    else {
         return Ok(None);
     };
-    if !session_store::has_row(&session) {
-        // A cookie whose session is gone is of no more use to the browser.
-        session_cookie::forget(http_request);
-        return Ok(None);
+    match session_store::row(&session) {
+        Row::Found => {}
+        Row::Unanswered => return Err(ApiError::Unavailable),
+        Row::Missing => {
+            // A cookie whose session is gone is of no more use to the browser.
+            session_cookie::forget(http_request);
+            return Ok(None);
+        }
     }
     let identity = Identity::from_request(http_request, &mut Payload::None).await;
     if identity.is_err() {

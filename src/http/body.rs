@@ -144,7 +144,10 @@ impl Charset {
     /// The charsets that DRF's clients use. Unknown names are UTF-8, as there;
     /// Python's byte codecs, which could unpack a bomb, are refused by name.
     fn named(name: Option<&str>) -> Result<Self, ApiError> {
-        let lower = name.unwrap_or_default().to_ascii_lowercase().replace('_', "-");
+        let lower = name
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+            .replace('_', "-");
         match lower.as_str() {
             "utf-8-sig" => Ok(Self::Utf8Sig),
             "latin-1" | "latin1" | "iso-8859-1" | "l1" => Ok(Self::Latin1),
@@ -265,7 +268,14 @@ mod tests {
     #[test]
     fn hostile_json_is_an_error_and_no_more() {
         let deep = vec![b'['; 100_000];
-        for text in [&deep[..], b"{\"a\":\"\\ud800\"}", b"\xff", b"{", b"NaN", b""] {
+        for text in [
+            &deep[..],
+            b"{\"a\":\"\\ud800\"}",
+            b"\xff",
+            b"{",
+            b"NaN",
+            b"",
+        ] {
             assert!(json(text).is_err());
         }
     }
@@ -279,7 +289,10 @@ mod tests {
 
     #[test]
     fn charsets_that_clients_use() {
-        let utf16: Vec<u8> = "\u{feff}é".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf16: Vec<u8> = "\u{feff}é"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         assert_eq!(Charset::Utf16.decode(&utf16).unwrap(), "é");
         assert_eq!(Charset::Latin1.decode(b"\xe9").unwrap(), "é");
         assert!(Charset::named(Some("bz2_codec")).is_err());

@@ -2,7 +2,9 @@
 //! own word (`Origin`, `Sec-Fetch-Site`) on where a request comes from.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER, SET_COOKIE};
+use actix_web::http::header::{
+    HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER, SET_COOKIE,
+};
 use url::Url;
 
 use super::error::ApiError;
@@ -127,14 +129,12 @@ impl Csrf {
                 .iter()
                 .any(|trusted| match trusted.split_once("*.") {
                     None => trusted == origin,
-                    Some((scheme, domain)) => {
-                        origin.strip_prefix(scheme).is_some_and(|host| {
-                            host == domain
-                                || host
-                                    .strip_suffix(domain)
-                                    .is_some_and(|rest| rest.ends_with('.'))
-                        })
-                    }
+                    Some((scheme, domain)) => origin.strip_prefix(scheme).is_some_and(|host| {
+                        host == domain
+                            || host
+                                .strip_suffix(domain)
+                                .is_some_and(|rest| rest.ends_with('.'))
+                    }),
                 })
     }
 }
@@ -146,7 +146,9 @@ fn check_token(
 ) -> Result<(), String> {
     let cookie = cookie.ok_or("CSRF cookie not set.")?;
     check_format(cookie).map_err(|error| format!("CSRF cookie {}.", problem(error)))?;
-    let header = headers.get(HEADER).map(|value| value.to_str().unwrap_or("?"));
+    let header = headers
+        .get(HEADER)
+        .map(|value| value.to_str().unwrap_or("?"));
     let field = field.filter(|text| !text.is_empty());
     let (sent, place) = match (field, header) {
         (Some(field), _) => (field, "POST"),

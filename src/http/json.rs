@@ -1,8 +1,8 @@
 //! JSON answers as DRF renders them: compact, UTF-8, no charset.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use actix_web::HttpResponse;
 use serde::Serialize;
 
 /// An answer with this body.

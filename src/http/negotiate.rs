@@ -57,10 +57,7 @@ pub fn negotiate(head: &RequestHead, renderers: Renderers) -> Result<Format, Api
 
 /// Whether this is a browser asking for a page: it takes HTML rather than JSON.
 pub fn wants_page(head: &RequestHead) -> bool {
-    matches!(
-        negotiate(head, Renderers::JsonAndHtml),
-        Ok(Format::Html)
-    )
+    matches!(negotiate(head, Renderers::JsonAndHtml), Ok(Format::Html))
 }
 
 fn by_accept(accept: &str, html: bool) -> Option<Format> {
@@ -68,7 +65,10 @@ fn by_accept(accept: &str, html: bool) -> Option<Format> {
     ranges.sort_by_key(|range| std::cmp::Reverse(range.precedence()));
     // All of one precedence are tried together, JSON before HTML.
     for level in ranges.chunk_by(|a, b| a.precedence() == b.precedence()) {
-        if let Some(range) = level.iter().find(|range| range.takes("application", "json")) {
+        if let Some(range) = level
+            .iter()
+            .find(|range| range.takes("application", "json"))
+        {
             return Some(Format::Json {
                 indent: range.indent(),
             });
@@ -141,13 +141,19 @@ mod tests {
             ("application/json, text/plain, */*", json),
             ("application/json", json),
             ("application/*", json),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", page),
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                page,
+            ),
             ("text/html", page),
             ("text/*", page),
             ("text/html;q=0.1,application/json", json),
             ("application/json;q=0.1,text/html", json),
             ("application/json;q=0", json),
-            ("application/json; indent=4", Some(Format::Json { indent: Some(4) })),
+            (
+                "application/json; indent=4",
+                Some(Format::Json { indent: Some(4) }),
+            ),
             ("application/json; charset=utf-8", json),
             ("", None),
             ("garbage", None),

@@ -62,9 +62,15 @@ pub fn error_page(status: StatusCode) -> HttpResponse {
             "This form was sent from somewhere else, or is too old. Go back, reload the page, and try again with cookies switched on.",
         ),
         404 => ("Page not found", "There is no page at this address."),
-        405 => ("Not allowed", "This address does not take that kind of request."),
+        405 => (
+            "Not allowed",
+            "This address does not take that kind of request.",
+        ),
         413 => ("Too large", "That was more than this form takes."),
-        415 => ("Bad request", "The form was sent in a form that is not known here."),
+        415 => (
+            "Bad request",
+            "The form was sent in a form that is not known here.",
+        ),
         429 => (
             "Too many attempts",
             "Please wait a little before you try to log in again.",
@@ -73,7 +79,10 @@ pub fn error_page(status: StatusCode) -> HttpResponse {
             "Busy right now",
             "The service is too busy to answer. Please try again in a moment.",
         ),
-        _ => ("Something went wrong", "The service could not answer. Please try again."),
+        _ => (
+            "Something went wrong",
+            "The service could not answer. Please try again.",
+        ),
     };
     let page = ErrorPage {
         status: status.as_u16(),

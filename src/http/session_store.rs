@@ -5,6 +5,10 @@
 //! its token; [`announce`] tells the store, which then only hands out the key.
 //! `update` never inserts, so that a slow request cannot bring back a session
 //! that was logged out. And a row that nobody can read is left alone.
+//!
+//! A database that does not answer is not an error of the store's: actix-session
+//! would make a 500 of it. It is a mark in the state, and a 503 for whoever asks
+//! whose session it is.
 
 use std::collections::HashMap;
 
@@ -22,6 +26,7 @@ use crate::django::SessionData;
 /// names that a Django project would use.
 const PREFIX: &str = "portcullis:";
 const ROW: &str = "portcullis:row";
+const UNANSWERED: &str = "portcullis:unanswered";
 const ANNOUNCED: &str = "portcullis:key";
 
 /// actix-session's state: each value is a JSON text.
@@ -45,9 +50,26 @@ pub fn announce(session: &Session, key: &SessionKey) -> Result<(), SessionInsert
     session.insert(ANNOUNCED, key.expose())
 }
 
-/// Whether the request's session has a row, readable or not.
-pub fn has_row(session: &Session) -> bool {
-    session.contains_key(ROW)
+/// What is known of the row behind the session cookie of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row {
+    /// There is one, readable or not.
+    Found,
+    /// There is none.
+    Missing,
+    /// The database did not answer.
+    Unanswered,
+}
+
+/// What the look-up of the request's session gave.
+pub fn row(session: &Session) -> Row {
+    if session.contains_key(UNANSWERED) {
+        Row::Unanswered
+    } else if session.contains_key(ROW) {
+        Row::Found
+    } else {
+        Row::Missing
+    }
 }
 
 /// What the row holds.
@@ -60,17 +82,20 @@ impl SessionStore for DjangoSessionStore {
         let Some(key) = SessionKey::parse(key.as_ref()) else {
             return Ok(None);
         };
-        let row = self.auth.find_session(&key).await;
-        let data = match row.map_err(|error| LoadError::Other(error.into()))? {
-            SessionRow::Missing => return Ok(None),
-            SessionRow::Undecodable => SessionData::new(),
-            SessionRow::Live(data) => data,
+        let data = match self.auth.find_session(&key).await {
+            Ok(SessionRow::Missing) => return Ok(None),
+            Ok(SessionRow::Undecodable) => SessionData::new(),
+            Ok(SessionRow::Live(data)) => data,
+            Err(error) => {
+                tracing::error!(%error, "a session could not be looked up");
+                return Ok(Some(mark(UNANSWERED).into()));
+            }
         };
         let mut state: State = data
             .iter()
             .map(|(name, value)| (name.clone(), to_state(name, value)))
             .collect();
-        state.insert(ROW.to_owned(), "true".to_owned());
+        state.extend(mark(ROW));
         Ok(Some(state))
     }
 
@@ -117,6 +142,10 @@ impl SessionStore for DjangoSessionStore {
         }
         Ok(())
     }
+}
+
+fn mark(name: &str) -> [(String, String); 1] {
+    [(name.to_owned(), "true".to_owned())]
 }
 
 /// actix-identity reads the user id as a text; old Djangos wrote a number.

@@ -96,7 +96,11 @@ impl Timestamp {
                 return Some(Self::new(moment.to_utc()));
             }
         }
-        for format in ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"] {
+        for format in [
+            "%Y-%m-%d %H:%M:%S%.f",
+            "%Y-%m-%dT%H:%M:%S%.f",
+            "%Y-%m-%d %H:%M",
+        ] {
             if let Ok(moment) = NaiveDateTime::parse_from_str(text, format) {
                 return Some(Self::new(moment.and_utc()));
             }
@@ -140,8 +144,15 @@ mod tests {
 
     #[test]
     fn times_are_written_as_django_writes_them() {
-        for text in ["2026-11-22 11:59:21.940798", "2026-11-22 11:59:21", "2026-11-22 11:59:21.940000"] {
-            assert_eq!(Timestamp::from_django_text(text).unwrap().to_django_text(), text);
+        for text in [
+            "2026-11-22 11:59:21.940798",
+            "2026-11-22 11:59:21",
+            "2026-11-22 11:59:21.940000",
+        ] {
+            assert_eq!(
+                Timestamp::from_django_text(text).unwrap().to_django_text(),
+                text
+            );
         }
     }
 
@@ -154,7 +165,11 @@ mod tests {
             "2026-11-23T13:23:13.123456Z",
             "2026-11-23 15:23:13.123456+02:00",
         ] {
-            assert_eq!(Timestamp::from_django_text(text).unwrap().to_django_text(), same, "{text}");
+            assert_eq!(
+                Timestamp::from_django_text(text).unwrap().to_django_text(),
+                same,
+                "{text}"
+            );
         }
         assert!(Timestamp::from_django_text("2026-11-23").is_some());
         for text in ["", "not a date", "1795440196"] {

@@ -10,7 +10,9 @@ pub struct AllowedHosts(Vec<String>);
 
 pub(super) fn parse_pattern(text: &str) -> Result<String, String> {
     let name = text.strip_prefix('.').unwrap_or(text);
-    let is_host = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b));
+    let is_host = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b));
     if text != "*" && (name.is_empty() || !is_host) {
         return Err(format!("`{text}` is not a host name"));
     }
@@ -24,7 +26,11 @@ impl AllowedHosts {
         if !configured.is_empty() {
             return Self(configured.to_vec());
         }
-        let mut hosts: Vec<String> = public_url.host_str().map(str::to_owned).into_iter().collect();
+        let mut hosts: Vec<String> = public_url
+            .host_str()
+            .map(str::to_owned)
+            .into_iter()
+            .collect();
         if bound.ip().is_loopback() {
             hosts.extend(["localhost", ".localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
         }
@@ -37,15 +43,17 @@ impl AllowedHosts {
             return false;
         };
         let host = host.to_ascii_lowercase();
-        self.0.iter().any(|pattern| match pattern.strip_prefix('.') {
-            Some(domain) => {
-                host == domain
-                    || host
-                        .strip_suffix(domain)
-                        .is_some_and(|rest| rest.ends_with('.'))
-            }
-            None => pattern == "*" || *pattern == host,
-        })
+        self.0
+            .iter()
+            .any(|pattern| match pattern.strip_prefix('.') {
+                Some(domain) => {
+                    host == domain
+                        || host
+                            .strip_suffix(domain)
+                            .is_some_and(|rest| rest.ends_with('.'))
+                }
+                None => pattern == "*" || *pattern == host,
+            })
     }
 }
 
@@ -83,7 +91,14 @@ mod tests {
         assert!(hosts.allows("login.example.org"));
         assert!(hosts.allows("LOGIN.example.org:443"));
         assert!(hosts.allows("login.example.org."));
-        for wrong in ["", "localhost", "evil.org", "login.example.org:x", "login.example.org@evil", "a b"] {
+        for wrong in [
+            "",
+            "localhost",
+            "evil.org",
+            "login.example.org:x",
+            "login.example.org@evil",
+            "a b",
+        ] {
             assert!(!hosts.allows(wrong), "{wrong}");
         }
     }
@@ -93,7 +108,11 @@ mod tests {
         let url = Url::parse("http://127.0.0.1:8000").unwrap();
         let loopback = AllowedHosts::new(&[], &url, ([127, 0, 0, 1], 8000).into());
         assert!(loopback.allows("localhost:8000") && loopback.allows("[::1]:8000"));
-        let domain = AllowedHosts::new(&[".example.org".to_owned()], &url, ([127, 0, 0, 1], 80).into());
+        let domain = AllowedHosts::new(
+            &[".example.org".to_owned()],
+            &url,
+            ([127, 0, 0, 1], 80).into(),
+        );
         assert!(domain.allows("example.org") && domain.allows("a.b.example.org"));
         assert!(!domain.allows("evilexample.org") && !domain.allows("127.0.0.1"));
     }

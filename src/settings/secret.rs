@@ -20,9 +20,8 @@ pub(super) fn load_or_create(path: &Path) -> Result<String, String> {
     if let Some(text) = read(path)? {
         return Ok(text);
     }
-    let cannot = |error: std::io::Error| {
-        format!("cannot write the secret file {}: {error}", path.display())
-    };
+    let cannot =
+        |error: std::io::Error| format!("cannot write the secret file {}: {error}", path.display());
     let key = crate::django::random::random_string(64, &mut rand::rng());
     let directory = path
         .parent()

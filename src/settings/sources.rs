@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use super::keys::KEYS;
 use super::SettingsError;
+use super::keys::KEYS;
 
 /// Variables of our prefix that are no settings.
 const OTHER_VARIABLES: [&str; 2] = ["PORTCULLIS_USER_PASSWORD", "PORTCULLIS_CONFIG"];
@@ -58,8 +58,7 @@ impl Values {
     /// Adds what a toml file sets and nothing stronger does. A file that is
     /// not there is one that sets nothing, unless it `must_exist`.
     pub fn with_file(mut self, path: &Path, must_exist: bool) -> Result<Self, SettingsError> {
-        let file_error =
-            |problem: String| SettingsError::new(path.display().to_string(), problem);
+        let file_error = |problem: String| SettingsError::new(path.display().to_string(), problem);
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {
@@ -75,7 +74,10 @@ impl Values {
                 .iter()
                 .find(|key| key.toml_name() == name)
                 .ok_or_else(|| {
-                    SettingsError::new(&name, format!("there is no such setting (in {})", path.display()))
+                    SettingsError::new(
+                        &name,
+                        format!("there is no such setting (in {})", path.display()),
+                    )
                 })?;
             let text = toml_text(&value).ok_or_else(|| {
                 SettingsError::new(&name, "must be a text, a number, or a list of texts")
@@ -93,7 +95,11 @@ impl Values {
 
     /// The text of a setting: what was set, or its default.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let default = || KEYS.iter().find(|key| key.name == name).map(|key| key.default);
+        let default = || {
+            KEYS.iter()
+                .find(|key| key.name == name)
+                .map(|key| key.default)
+        };
         let set = self.0.get(name).map(|value| value.text.trim());
         set.filter(|text| !text.is_empty()).or_else(default)
     }

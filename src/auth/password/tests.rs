@@ -344,10 +344,13 @@ fn a_hash_of_another_cost_is_hardened_and_still_false() {
             start.elapsed()
         };
 
-        let short = time(cheap, "wrong", false).max(time(dear, "right", true));
+        // The best of five, as other work on the machine may come in between.
+        let short = (0..5).map(|_| time(cheap, "wrong", false)).min().unwrap();
+        let right = (0..5).map(|_| time(dear, "right", true)).min().unwrap();
         let long = time(dear, "wrong", false);
 
         assert!(long > short * 4, "{algorithm}: {long:?} against {short:?}");
+        assert!(long > right * 4, "{algorithm}: {long:?} against {right:?}");
     }
 }
 
@@ -360,7 +363,10 @@ fn what_cannot_verify_costs_a_hash_all_the_same() {
         work();
         start.elapsed()
     };
-    let one = time(&mut || drop(hasher.make("pw", &mut rand::rng())));
+    let one = (0..5)
+        .map(|_| time(&mut || drop(hasher.make("pw", &mut rand::rng()))))
+        .min()
+        .unwrap();
 
     let long = "x".repeat(100);
     for encoded in [

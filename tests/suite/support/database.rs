@@ -1,0 +1,160 @@
+//! A database for one test, and a look into it past the server.
+
+use diesel::connection::SimpleConnection;
+use diesel::deserialize::QueryableByName;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+use diesel::sqlite::SqliteConnection;
+use uuid::Uuid;
+
+/// A kind of database.
+#[derive(Clone)]
+pub enum Backend {
+    Sqlite,
+    /// The URL of a database in which each test makes a schema of its own.
+    Postgres(String),
+}
+
+impl Backend {
+    /// What there is to run on.
+    pub fn all() -> Vec<Self> {
+        let postgres = std::env::var("TEST_POSTGRES_URL").ok();
+        std::iter::once(Self::Sqlite)
+            .chain(postgres.map(Self::Postgres))
+            .collect()
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
+    /// A new, empty database, gone when the value is dropped.
+    pub fn create(&self) -> TestDatabase {
+        match self {
+            Self::Sqlite => TestDatabase::Sqlite(tempfile::tempdir().expect("a folder")),
+            Self::Postgres(url) => {
+                let schema = format!("test_{}", Uuid::new_v4().simple());
+                let mut c = PgConnection::establish(url).expect("TEST_POSTGRES_URL answers");
+                c.batch_execute(&format!("CREATE SCHEMA {schema}"))
+                    .expect("a schema");
+                let separator = if url.contains('?') { '&' } else { '?' };
+                TestDatabase::Postgres {
+                    url: format!("{url}{separator}options=-c%20search_path%3D{schema}"),
+                    schema,
+                }
+            }
+        }
+    }
+}
+
+pub enum TestDatabase {
+    Sqlite(tempfile::TempDir),
+    Postgres { url: String, schema: String },
+}
+
+#[derive(QueryableByName)]
+struct TextRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    text: Option<String>,
+}
+
+impl TestDatabase {
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("test.db").display()),
+            Self::Postgres { url, .. } => url.clone(),
+        }
+    }
+
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    /// The folder of a SQLite database.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Sqlite(folder) => Some(folder.path()),
+            Self::Postgres { .. } => None,
+        }
+    }
+
+    fn sqlite(&self) -> SqliteConnection {
+        let mut c = SqliteConnection::establish(&self.url()).expect("the test's database");
+        c.batch_execute("PRAGMA busy_timeout = 10000")
+            .expect("a pragma");
+        c
+    }
+
+    fn postgres(&self) -> PgConnection {
+        PgConnection::establish(&self.url()).expect("the test's database")
+    }
+
+    /// Runs statements, as somebody else with access to the database would.
+    pub fn execute(&self, sql: &str) {
+        match self {
+            Self::Sqlite(_) => self.sqlite().batch_execute(sql),
+            Self::Postgres { .. } => self.postgres().batch_execute(sql),
+        }
+        .expect(sql);
+    }
+
+    /// The rows of a query with one column, which must be named `text` and be
+    /// of a text type: `SELECT CAST(id AS text) AS text FROM …`.
+    pub fn texts(&self, sql: &str) -> Vec<Option<String>> {
+        let query = diesel::sql_query(sql);
+        let rows: Vec<TextRow> = match self {
+            Self::Sqlite(_) => query.load(&mut self.sqlite()),
+            Self::Postgres { .. } => query.load(&mut self.postgres()),
+        }
+        .expect(sql);
+        rows.into_iter().map(|row| row.text).collect()
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> i64 {
+        let sql = format!("SELECT CAST(count(*) AS text) AS text FROM {table}");
+        let rows = self.texts(&sql);
+        rows[0]
+            .as_deref()
+            .expect("a count")
+            .parse()
+            .expect("a number")
+    }
+
+    /// Every byte that the database keeps, as far as it can be searched.
+    pub fn everything(&self) -> Vec<u8> {
+        match self {
+            Self::Sqlite(folder) => {
+                let files = ["test.db", "test.db-wal"].map(|name| folder.path().join(name));
+                files
+                    .iter()
+                    .flat_map(|file| std::fs::read(file).unwrap_or_default())
+                    .collect()
+            }
+            Self::Postgres { .. } => {
+                let tables = ["accounts_customuser", "authtoken_token", "django_session"];
+                let rows = tables.map(|table| {
+                    self.texts(&format!("SELECT CAST(t.* AS text) AS text FROM {table} t"))
+                });
+                rows.into_iter()
+                    .flatten()
+                    .flatten()
+                    .collect::<String>()
+                    .into_bytes()
+            }
+        }
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if let Self::Postgres { schema, .. } = self {
+            let schema = schema.clone();
+            self.execute(&format!("DROP SCHEMA {schema} CASCADE"));
+        }
+    }
+}
