@@ -14,7 +14,6 @@ pub mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use diesel::prelude::QueryResult;
 
 pub use self::clock::Clock;
@@ -46,6 +45,7 @@ struct Inner {
     codec: SessionCodec,
     session_hash: SessionAuthHash,
     session_age: Duration,
+    session_idle: Option<Duration>,
     clock: Clock,
 }
 
@@ -71,6 +71,7 @@ impl Auth {
             codec: SessionCodec::new(&settings.secret_keys),
             session_hash: SessionAuthHash::new(&settings.secret_keys),
             session_age: settings.session_age,
+            session_idle: settings.session_idle,
             clock,
         })))
     }
@@ -93,12 +94,6 @@ impl Auth {
 
     fn now(&self) -> Timestamp {
         Timestamp::new(self.0.clock.now())
-    }
-
-    fn session_end(&self) -> Timestamp {
-        let age = TimeDelta::from_std(self.0.session_age).unwrap_or(TimeDelta::MAX);
-        let now = self.0.clock.now();
-        Timestamp::new(now.checked_add_signed(age).unwrap_or(now))
     }
 
     /// The active user of that name and password.
@@ -170,6 +165,7 @@ impl Auth {
         };
         let encoded = upgraded.unwrap_or(&user.password);
         session::set_user(&mut data, user.id, &self.0.session_hash.of(encoded));
+        self.set_end(&mut data);
         let session = SessionKey::random(&mut rand::rng());
         self.store_session(connection, &session, &data)?;
         Ok(Some(LogIn {

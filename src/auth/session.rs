@@ -1,18 +1,24 @@
 //! Sessions: whose they are, and when they are nobody's.
 
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta};
+use diesel::prelude::QueryResult;
 use serde_json::Value;
 
 use super::{Auth, AuthError, SessionKey};
 use crate::db::Connection;
 use crate::django::{HashMatch, SessionData};
 use crate::models::user::User;
-use crate::models::{self, UserId};
-use diesel::prelude::QueryResult;
+use crate::models::{self, Timestamp, UserId};
 
 /// Django's names in the session data.
 pub const USER_ID: &str = "_auth_user_id";
 const BACKEND: &str = "_auth_user_backend";
 const HASH: &str = "_auth_user_hash";
+/// Ours, only while there is an idle limit: the Unix time at which the session
+/// ends, however busy it is.
+const ENDS: &str = "_portcullis_ends";
 const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
 
 /// What the row of a presented session key says.
@@ -58,26 +64,17 @@ impl Auth {
     pub async fn find_session(&self, key: &SessionKey) -> Result<SessionRow, AuthError> {
         let row_key = self.0.keyring.session_row_key(key);
         let now = self.now();
-        let found = {
-            let key = row_key.clone();
-            self.0
-                .database
-                .read(move |c| models::session::find_live(c, &key, now))
-                .await?
-        };
+        let found = self.find_row(row_key.clone(), now).await?;
         if found.is_some() || !self.0.keyring.is_sealed() {
-            return Ok(self.decode(found));
+            let row = self.decode(found);
+            if let SessionRow::Live(data) = &row {
+                self.stay_awake(row_key, data).await?;
+            }
+            return Ok(row);
         }
         // A clear row that Django left: good, and sealed now that it is used.
         let clear = key.expose().to_owned();
-        let found = {
-            let key = clear.clone();
-            self.0
-                .database
-                .read(move |c| models::session::find_live(c, &key, now))
-                .await?
-        };
-        let row = self.decode(found);
+        let row = self.decode(self.find_row(clear.clone(), now).await?);
         if matches!(row, SessionRow::Live(_)) {
             self.0
                 .database
@@ -87,12 +84,74 @@ impl Auth {
         Ok(row)
     }
 
+    async fn find_row(&self, row_key: String, now: Timestamp) -> Result<Option<String>, AuthError> {
+        let row = self
+            .0
+            .database
+            .read(move |c| models::session::find_live(c, &row_key, now))
+            .await?;
+        Ok(row)
+    }
+
     fn decode(&self, found: Option<String>) -> SessionRow {
         match found.map(|text| self.0.codec.decode(&text)) {
             None => SessionRow::Missing,
             Some(Err(_)) => SessionRow::Undecodable,
             Some(Ok(data)) => SessionRow::Live(data),
         }
+    }
+
+    /// When a session with that data ends if nobody uses it from now on.
+    fn session_end(&self, data: &SessionData) -> Timestamp {
+        let now = self.0.clock.now();
+        let after = |age: Duration| {
+            let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+            now.checked_add_signed(age).unwrap_or(now)
+        };
+        let ends = data
+            .get(ENDS)
+            .and_then(Value::as_i64)
+            .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+            .unwrap_or_else(|| after(self.0.session_age));
+        Timestamp::new(match self.0.session_idle {
+            Some(idle) => ends.min(after(idle)),
+            None => ends,
+        })
+    }
+
+    /// Notes in the data when the session ends, if an idle limit will move the
+    /// date in its row.
+    pub(super) fn set_end(&self, data: &mut SessionData) {
+        data.remove(ENDS);
+        if self.0.session_idle.is_some() {
+            let ends = self.0.clock.now().timestamp()
+                + i64::try_from(self.0.session_age.as_secs()).unwrap_or(i64::MAX / 2);
+            data.insert(ENDS.to_owned(), Value::from(ends));
+        }
+    }
+
+    /// Moves the end of a session that is being used. It is written once in a
+    /// tenth of the idle time, not with every request. Sessions that Django
+    /// made have no mark, and live as long as Django said.
+    async fn stay_awake(&self, row_key: String, data: &SessionData) -> Result<(), AuthError> {
+        let Some(idle) = self.0.session_idle.filter(|_| data.contains_key(ENDS)) else {
+            return Ok(());
+        };
+        let key = row_key.clone();
+        let expires = self
+            .0
+            .database
+            .read(move |c| models::session::find_expiry(c, &key))
+            .await?;
+        let end = self.session_end(data);
+        let gains = expires.and_then(|expires| (end.to_utc() - expires.to_utc()).to_std().ok());
+        if gains.is_some_and(|gained| gained > idle / 10) {
+            self.0
+                .database
+                .write(move |c| models::session::update_expiry(c, &row_key, end))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Whose session this data is, as of now.
@@ -136,23 +195,11 @@ impl Auth {
     ) -> Result<bool, AuthError> {
         let row_key = self.0.keyring.session_row_key(key);
         let text = self.0.codec.encode(data, self.0.clock.now().timestamp());
-        let expires = self.session_end();
+        let expires = self.session_end(data);
         let updated = self
             .0
             .database
             .write(move |c| models::session::update(c, &row_key, &text, expires))
-            .await?;
-        Ok(updated)
-    }
-
-    /// Gives a session its whole life again; `false` if it is gone.
-    pub async fn extend_session(&self, key: &SessionKey) -> Result<bool, AuthError> {
-        let row_key = self.0.keyring.session_row_key(key);
-        let expires = self.session_end();
-        let updated = self
-            .0
-            .database
-            .write(move |c| models::session::update_expiry(c, &row_key, expires))
             .await?;
         Ok(updated)
     }
@@ -197,7 +244,7 @@ impl Auth {
     ) -> QueryResult<()> {
         let row_key = self.0.keyring.session_row_key(key);
         let text = self.0.codec.encode(data, self.0.clock.now().timestamp());
-        models::session::create(connection, &row_key, &text, self.session_end())
+        models::session::create(connection, &row_key, &text, self.session_end(data))
     }
 
     pub(super) fn delete_session_row(

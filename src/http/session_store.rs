@@ -129,10 +129,9 @@ impl SessionStore for DjangoSessionStore {
         Ok(store_key)
     }
 
-    async fn update_ttl(&self, store_key: &StoreKey, _ttl: &Duration) -> anyhow::Result<()> {
-        if let Some(key) = SessionKey::parse(store_key.as_ref()) {
-            self.auth.extend_session(&key).await?;
-        }
+    /// Never asked for: a session's life is not extended by the middleware,
+    /// with a write per request, but by [`Auth::find_session`].
+    async fn update_ttl(&self, _key: &StoreKey, _ttl: &Duration) -> anyhow::Result<()> {
         Ok(())
     }
 

@@ -20,6 +20,15 @@ pub fn find_live(
         .optional())
 }
 
+/// When a session expires.
+pub fn find_expiry(connection: &mut Connection<'_>, key: &str) -> QueryResult<Option<Timestamp>> {
+    on!(connection, c => django_session::table
+        .filter(django_session::session_key.eq(key))
+        .select(django_session::expire_date)
+        .get_result(c)
+        .optional())
+}
+
 /// Inserts a session.
 pub fn create(
     connection: &mut Connection<'_>,
