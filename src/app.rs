@@ -153,12 +153,12 @@ impl Application {
 
 /// Opens the database of these settings, migrated.
 pub fn open(settings: &Settings) -> Result<Database, StartError> {
-    let url = &settings.database_url;
+    let (url, users) = (&settings.database_url, &settings.user_table);
     let pool = u32::try_from(settings.database_pool.get()).unwrap_or(u32::MAX);
-    for migration in Database::migrate(url)? {
+    for migration in Database::migrate(url, users)? {
         tracing::info!(%migration, "migrated the database");
     }
-    Ok(Database::open(url, pool)?)
+    Ok(Database::open(url, users, pool)?)
 }
 
 fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAddr) -> Services {

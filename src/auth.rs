@@ -7,6 +7,7 @@ pub mod error;
 pub mod keyring;
 pub mod password;
 pub mod profile;
+pub mod seal;
 pub mod session;
 pub mod session_key;
 pub mod token;
@@ -27,7 +28,7 @@ pub use self::session::SessionUser;
 pub use self::session_key::SessionKey;
 pub use self::token::Token;
 use crate::db::{Connection, Database};
-use crate::django::{SessionAuthHash, SessionCodec, SessionData};
+use crate::django::{SessionAuthHash, SessionCodec};
 use crate::models::user::User;
 use crate::models::{self, Timestamp, UserId};
 use crate::settings::Settings;
@@ -159,15 +160,13 @@ impl Auth {
             return Ok(None);
         }
         let token = self.store_token(connection, user.id)?;
-        let mut data = match presented {
+        let data = match presented {
             Some(key) => self.end_session(connection, key, user)?,
-            None => SessionData::new(),
+            None => None,
         };
         let encoded = upgraded.unwrap_or(&user.password);
-        session::set_user(&mut data, user.id, &self.0.session_hash.of(encoded));
-        self.set_end(&mut data);
-        let session = SessionKey::random(&mut rand::rng());
-        self.store_session(connection, &session, &data)?;
+        let data = data.unwrap_or_default();
+        let session = self.start_session(connection, user.id, encoded, data)?;
         Ok(Some(LogIn {
             user: user.id,
             token,

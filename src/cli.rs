@@ -6,6 +6,7 @@
 mod check;
 mod demo;
 mod prompt;
+mod seal;
 mod serve;
 mod users;
 
@@ -50,6 +51,11 @@ enum Command {
     Token(users::TokenArgs),
     /// Delete expired sessions
     Clearsessions,
+    /// Turn the keys that Django left in clear into sealed ones
+    ///
+    /// In small steps, while requests are answered; it can be stopped and run
+    /// again at any time. Tokens and cookies that are out there keep working.
+    Seal,
     /// Print the effective settings and say what is wrong with them
     Check(check::CheckArgs),
 }
@@ -103,6 +109,7 @@ async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, Cl
         Command::Createsuperuser(args) => users::create(&settings(matches)?, args, true).await?,
         Command::Changepassword(args) => users::change_password(&settings(matches)?, args).await?,
         Command::Token(args) => users::token(&settings(matches)?, args).await?,
+        Command::Seal => seal::seal(&settings(matches)?).await?,
         Command::Clearsessions => clear_sessions(&settings(matches)?).await?,
         Command::Check(args) => return check::check(&settings(matches)?, &args).await,
     }
@@ -110,7 +117,8 @@ async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, Cl
 }
 
 fn migrate(settings: &Settings) -> Result<(), CliError> {
-    let done = crate::db::Database::migrate(&settings.database_url).map_err(StartError::from)?;
+    let done = crate::db::Database::migrate(&settings.database_url, &settings.user_table)
+        .map_err(StartError::from)?;
     for migration in &done {
         println!("applied {migration}");
     }

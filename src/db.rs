@@ -11,6 +11,7 @@ mod migrations;
 mod postgres;
 mod sqlite;
 mod url;
+mod user_table;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use diesel::sqlite::SqliteConnection;
 
 pub use self::migrations::MigrateError;
 pub use self::url::DatabaseUrl;
+pub use self::user_table::UserTable;
 
 /// How long a statement waits for somebody else's lock before the request is
 /// answered with 503.
@@ -142,6 +144,20 @@ pub enum OpenError {
         /// What the driver said.
         reason: String,
     },
+    /// A table of the project that we were pointed at is not there.
+    #[error(
+        "PORTCULLIS_USER_TABLE is {users}, but {url} has no {table} with Django's columns ({reason}); check the name, or run `manage.py migrate` there first"
+    )]
+    Table {
+        /// The setting.
+        users: UserTable,
+        /// The address, without a password.
+        url: String,
+        /// What is missing.
+        table: String,
+        /// What the database said.
+        reason: String,
+    },
     /// A thread could not be started.
     #[error("cannot start the database writer thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -161,11 +177,11 @@ enum Backend {
 
 impl Database {
     /// Connects, and creates the file of a SQLite database that is not there.
-    pub fn open(url: &DatabaseUrl, pool_size: u32) -> Result<Self, OpenError> {
+    pub fn open(url: &DatabaseUrl, users: &UserTable, pool_size: u32) -> Result<Self, OpenError> {
         let backend = match url {
-            DatabaseUrl::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path)?),
-            DatabaseUrl::Postgres(_) => {
-                Backend::Postgres(postgres::Postgres::open(url, pool_size)?)
+            DatabaseUrl::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path, users)?),
+            DatabaseUrl::Postgres(text) => {
+                Backend::Postgres(postgres::Postgres::open(url, text, users, pool_size)?)
             }
         };
         Ok(Self {
@@ -213,7 +229,14 @@ impl Database {
 
     /// Applies the pending migrations; of many processes one does, the others
     /// wait for it.
-    pub fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
-        migrations::run(url)
+    ///
+    /// Where the user table is another project's, its tables are left to it:
+    /// they are only looked for.
+    pub fn migrate(url: &DatabaseUrl, users: &UserTable) -> Result<Vec<String>, MigrateError> {
+        if users.is_ours() {
+            migrations::run(url)
+        } else {
+            Ok(Vec::new())
+        }
     }
 }

@@ -21,7 +21,7 @@ pub use self::host::AllowedHosts;
 pub use self::keys::{KEYS, Key};
 pub use self::sources::Values;
 use crate::auth::password::{Algorithm, Hasher};
-use crate::db::DatabaseUrl;
+use crate::db::{DatabaseUrl, UserTable};
 use crate::django::secret_key::{SecretKey, SecretKeys};
 
 /// A setting that cannot be used: one line that names the key, says where it
@@ -81,7 +81,7 @@ pub struct Settings {
     /// `PORTCULLIS_STORAGE`
     pub storage: Storage,
     /// `PORTCULLIS_USER_TABLE`
-    pub user_table: String,
+    pub user_table: UserTable,
     /// `PORTCULLIS_PASSWORD_HASHER` and `PORTCULLIS_PASSWORD_COST`
     pub hasher: Hasher,
     /// Whether a login re-encodes an outdated hash.
@@ -133,7 +133,14 @@ impl Settings {
             session_cookie: values.parse("PORTCULLIS_SESSION_COOKIE", parse_cookie_name)?,
             secret_keys: secret_keys(&values, &database_url)?,
             storage,
-            user_table: values.parse("PORTCULLIS_USER_TABLE", parse_table)?,
+            user_table: values.parse("PORTCULLIS_USER_TABLE", |text| {
+                UserTable::parse(text).and_then(|table| match &database_url {
+                    DatabaseUrl::Sqlite(_) if table.has_schema() => {
+                        Err("SQLite has no schemas; name the table alone".to_owned())
+                    }
+                    _ => Ok(table),
+                })
+            })?,
             hasher: hasher(&values)?,
             upgrades_hashes: storage == Storage::Sealed || hasher_is_set,
             session_age: values.parse("PORTCULLIS_SESSION_AGE", parse_duration)?,
@@ -302,18 +309,6 @@ fn parse_cookie_name(text: &str) -> Result<String, String> {
     }
     if text == crate::http::csrf::COOKIE {
         return Err("csrftoken is the CSRF cookie's name".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-fn parse_table(text: &str) -> Result<String, String> {
-    let is_name = |part: &str| {
-        !part.is_empty()
-            && part.len() <= 63
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    };
-    if text.split('.').count() > 2 || !text.split('.').all(is_name) {
-        return Err("not a table name such as auth_user or schema.auth_user".to_owned());
     }
     Ok(text.to_owned())
 }

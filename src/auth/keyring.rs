@@ -100,6 +100,30 @@ impl Keyring {
     }
 }
 
+/// The row key of a clear token's row, once it is sealed.
+pub(super) fn seal_token(wire: &str) -> String {
+    let digest = Sha256::digest(wire.as_bytes());
+    let mut bytes = [0; SELECTOR_BYTES + DIGEST_BYTES];
+    let (selector, rest) = bytes.split_at_mut(SELECTOR_BYTES);
+    // One that we did not make is sealed too, with whatever it starts with as
+    // the selector.
+    for (byte, pair) in selector.iter_mut().zip(wire.as_bytes().chunks_exact(2)) {
+        let digit = |c: Option<&u8>| c.and_then(|c| char::from(*c).to_digit(16)).unwrap_or(0);
+        *byte = u8::try_from(digit(pair.first()) * 16 + digit(pair.get(1))).unwrap_or(0);
+    }
+    for (byte, from) in rest.iter_mut().zip(digest) {
+        *byte = from;
+    }
+    format!("${}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// The row key of a clear session's row, once it is sealed.
+pub(super) fn seal_session(wire: &str) -> String {
+    let mut text = URL_SAFE_NO_PAD.encode(Sha256::digest(wire.as_bytes()));
+    text.truncate(39);
+    format!("${text}")
+}
+
 fn token_key(secret: &SecretKey) -> Option<HmacSha256> {
     let mut derive = HmacSha256::new_from_slice(secret.expose_bytes()).ok()?;
     derive.update(TOKEN_PURPOSE);
@@ -113,28 +137,6 @@ fn wire_token(key: &HmacSha256, user: UserId, selector: &[u8; SELECTOR_BYTES]) -
     let mut text = selector;
     text.extend(hex(&mac.finalize().into_bytes()).chars().take(VERIFIER_HEX));
     Token::new(text)
-}
-
-/// Seals any wire token; one that we did not make keeps its place too, with
-/// whatever it starts with as the selector.
-fn seal_token(wire: &str) -> String {
-    let digest = Sha256::digest(wire.as_bytes());
-    let mut bytes = [0; SELECTOR_BYTES + DIGEST_BYTES];
-    let (selector, rest) = bytes.split_at_mut(SELECTOR_BYTES);
-    for (byte, pair) in selector.iter_mut().zip(wire.as_bytes().chunks_exact(2)) {
-        let digit = |c: Option<&u8>| c.and_then(|c| char::from(*c).to_digit(16)).unwrap_or(0);
-        *byte = u8::try_from(digit(pair.first()) * 16 + digit(pair.get(1))).unwrap_or(0);
-    }
-    for (byte, from) in rest.iter_mut().zip(digest) {
-        *byte = from;
-    }
-    format!("${}", URL_SAFE_NO_PAD.encode(bytes))
-}
-
-fn seal_session(wire: &str) -> String {
-    let mut text = URL_SAFE_NO_PAD.encode(Sha256::digest(wire.as_bytes()));
-    text.truncate(39);
-    format!("${text}")
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -36,6 +36,8 @@ pub enum SessionRow {
 pub enum SessionUser {
     /// An active user's, whose password is still the one of the login.
     User(User),
+    /// The same, but signed with one of the fallback keys: to be renewed.
+    UserOfOldKey(User),
     /// Nobody's: no user in it, or one who is gone, or not active.
     Nobody,
     /// It was a user's, but the password has changed: the row must go.
@@ -43,7 +45,7 @@ pub enum SessionUser {
 }
 
 /// Marks the data as this user's, in Django's order of keys.
-pub(super) fn set_user(data: &mut SessionData, user: UserId, hash: &str) {
+fn set_user(data: &mut SessionData, user: UserId, hash: &str) {
     data.insert(USER_ID.to_owned(), Value::String(user.to_string()));
     data.insert(BACKEND.to_owned(), Value::String(MODEL_BACKEND.to_owned()));
     data.insert(HASH.to_owned(), Value::String(hash.to_owned()));
@@ -121,7 +123,7 @@ impl Auth {
 
     /// Notes in the data when the session ends, if an idle limit will move the
     /// date in its row.
-    pub(super) fn set_end(&self, data: &mut SessionData) {
+    fn set_end(&self, data: &mut SessionData) {
         data.remove(ENDS);
         if self.0.session_idle.is_some() {
             let ends = self.0.clock.now().timestamp()
@@ -166,14 +168,17 @@ impl Auth {
             .await?;
         Ok(match user.filter(|user| user.is_active) {
             None => SessionUser::Nobody,
-            Some(user) if self.has_hash_of(data, &user) => SessionUser::User(user),
-            Some(_) => SessionUser::Stale,
+            Some(user) => match self.hash_match(data, &user) {
+                HashMatch::Current => SessionUser::User(user),
+                HashMatch::Fallback => SessionUser::UserOfOldKey(user),
+                HashMatch::No => SessionUser::Stale,
+            },
         })
     }
 
-    fn has_hash_of(&self, data: &SessionData, user: &User) -> bool {
+    fn hash_match(&self, data: &SessionData, user: &User) -> HashMatch {
         let presented = data.get(HASH).and_then(Value::as_str).unwrap_or_default();
-        self.0.session_hash.verify(&user.password, presented) != HashMatch::No
+        self.0.session_hash.verify(&user.password, presented)
     }
 
     /// Stores a new session.
@@ -236,7 +241,7 @@ impl Auth {
         }
     }
 
-    pub(super) fn store_session(
+    fn store_session(
         &self,
         connection: &mut Connection<'_>,
         key: &SessionKey,
@@ -260,30 +265,70 @@ impl Auth {
         models::session::delete(connection, key.expose())
     }
 
-    /// Ends the session that a login came with. What it held goes on if it was
-    /// anonymous or this user's; what was another user's never does.
+    /// Starts a session of that user, whose password column is `encoded`.
+    pub(super) fn start_session(
+        &self,
+        connection: &mut Connection<'_>,
+        user: UserId,
+        encoded: &str,
+        mut data: SessionData,
+    ) -> QueryResult<SessionKey> {
+        set_user(&mut data, user, &self.0.session_hash.of(encoded));
+        self.set_end(&mut data);
+        let key = SessionKey::random(&mut rand::rng());
+        self.store_session(connection, &key, &data)?;
+        Ok(key)
+    }
+
+    /// Ends a session that goes on as another one, of that user; `None` if it
+    /// was gone already. What it held is kept if it was anonymous or this
+    /// user's; what was another user's never is.
     pub(super) fn end_session(
         &self,
         connection: &mut Connection<'_>,
         key: &SessionKey,
         user: &User,
-    ) -> QueryResult<SessionData> {
+    ) -> QueryResult<Option<SessionData>> {
         let now = self.now();
         let row_key = self.0.keyring.session_row_key(key);
         let mut found = models::session::find_live(connection, &row_key, now)?;
         if found.is_none() && self.0.keyring.is_sealed() {
             found = models::session::find_live(connection, key.expose(), now)?;
         }
-        self.delete_session_row(connection, key)?;
+        if self.delete_session_row(connection, key)? == 0 {
+            return Ok(None);
+        }
         let SessionRow::Live(data) = self.decode(found) else {
-            return Ok(SessionData::new());
+            return Ok(None);
         };
         let is_anonymous = !data.contains_key(USER_ID);
-        let is_same = user_id(&data) == Some(user.id) && self.has_hash_of(&data, user);
-        Ok(if is_anonymous || is_same {
+        let is_same =
+            user_id(&data) == Some(user.id) && self.hash_match(&data, user) != HashMatch::No;
+        Ok(Some(if is_anonymous || is_same {
             data
         } else {
             SessionData::new()
-        })
+        }))
+    }
+
+    /// Signs a session anew that was signed under an old secret key. As in
+    /// Django it gets a new key, too; `None` if it has ended meanwhile.
+    pub async fn renew_session(
+        &self,
+        key: &SessionKey,
+        user: &User,
+    ) -> Result<Option<SessionKey>, AuthError> {
+        let (auth, key, user) = (self.clone(), key.clone(), user.clone());
+        let renewed = self
+            .0
+            .database
+            .write(move |c| match auth.end_session(c, &key, &user)? {
+                Some(data) => auth
+                    .start_session(c, user.id, &user.password, data)
+                    .map(Some),
+                None => Ok(None),
+            })
+            .await?;
+        Ok(renewed)
     }
 }

@@ -53,7 +53,8 @@ async fn check_database(settings: &Settings) -> Result<(), CliError> {
         println!("{url}: not there yet; `portcullis serve` makes it");
         return Ok(());
     }
-    let database = Database::open(url, 1).map_err(crate::app::StartError::from)?;
+    let database =
+        Database::open(url, &settings.user_table, 1).map_err(crate::app::StartError::from)?;
     match database.read(models::user::count).await {
         Ok(users) => println!("{url}: answers, {users} users"),
         Err(_) => println!("{url}: answers, but has no user table; run `portcullis migrate`"),

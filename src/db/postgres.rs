@@ -7,7 +7,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::QueryResult;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool};
 
-use super::{Connection, DatabaseError, DatabaseUrl, OpenError};
+use super::{Connection, DatabaseError, DatabaseUrl, OpenError, UserTable};
 
 /// Longest wait for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(3);
@@ -19,7 +19,9 @@ pub(super) struct Postgres {
 /// The schema's columns are `Timestamp`, which fits `timestamptz` only while
 /// the session is in UTC; the limits keep a stuck server from keeping clients.
 #[derive(Debug)]
-struct SessionSettings;
+struct SessionSettings {
+    user_table: Option<String>,
+}
 
 impl CustomizeConnection<PgConnection, Error> for SessionSettings {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), Error> {
@@ -28,31 +30,43 @@ impl CustomizeConnection<PgConnection, Error> for SessionSettings {
                 "SET TIME ZONE 'UTC'; SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
                  SET idle_in_transaction_session_timeout = '10s'",
             )
+            .and_then(|()| match &self.user_table {
+                Some(view) => connection.batch_execute(view),
+                None => Ok(()),
+            })
             .map_err(Error::QueryError)
     }
 }
 
 impl Postgres {
-    pub(super) fn open(url: &DatabaseUrl, size: u32) -> Result<Self, OpenError> {
-        let DatabaseUrl::Postgres(text) = url else {
-            return Err(OpenError::Connect {
-                url: url.to_string(),
-                reason: "not a PostgreSQL URL".to_owned(),
-            });
-        };
+    pub(super) fn open(
+        url: &DatabaseUrl,
+        text: &str,
+        users: &UserTable,
+        size: u32,
+    ) -> Result<Self, OpenError> {
         let open_error = |reason: String| OpenError::Connect {
             url: url.to_string(),
             reason: reason.lines().next().unwrap_or_default().to_owned(),
         };
+        let settings = SessionSettings {
+            user_table: users.postgres_setup(),
+        };
         // One connection by hand first: the pool would retry for seconds, and
         // then not say why.
-        <PgConnection as diesel::Connection>::establish(&with_limits(text))
+        let mut first = <PgConnection as diesel::Connection>::establish(&with_limits(text))
+            .map_err(|error| open_error(error.to_string()))?;
+        users
+            .check(&mut first)
+            .map_err(|missing| missing.into_open_error(users, url.to_string()))?;
+        settings
+            .on_acquire(&mut first)
             .map_err(|error| open_error(error.to_string()))?;
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
             .connection_timeout(POOL_WAIT)
-            .connection_customizer(Box::new(SessionSettings))
+            .connection_customizer(Box::new(settings))
             .build(ConnectionManager::new(with_limits(text)))
             .map_err(|error| open_error(error.to_string()))?;
         Ok(Self { pool })

@@ -12,7 +12,7 @@ use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
 
-use super::{Connection, DatabaseError, LOCK_WAIT, OpenError};
+use super::{Connection, DatabaseError, LOCK_WAIT, OpenError, UserTable};
 
 /// Writes that may wait for the writer thread.
 const QUEUE: usize = 1024;
@@ -45,6 +45,7 @@ struct Job {
 
 pub(super) struct Sqlite {
     path: PathBuf,
+    user_table: Option<String>,
     id: u64,
     writer: SyncSender<Job>,
 }
@@ -57,17 +58,26 @@ thread_local! {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Sqlite {
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let connection = connect(path, WRITER_PRAGMAS).map_err(|error| OpenError::Connect {
-            url: format!("sqlite://{}", path.display()),
+    pub(super) fn open(path: &Path, users: &UserTable) -> Result<Self, OpenError> {
+        let url = format!("sqlite://{}", path.display());
+        let user_table = users.sqlite_setup();
+        let open_error = |error: ConnectionError| OpenError::Connect {
+            url: url.clone(),
             reason: error.to_string(),
-        })?;
+        };
+        let mut connection = connect(path, WRITER_PRAGMAS, None).map_err(open_error)?;
+        users
+            .check(&mut connection)
+            .map_err(|missing| missing.into_open_error(users, url.clone()))?;
+        let connection =
+            connect(path, WRITER_PRAGMAS, user_table.as_deref()).map_err(open_error)?;
         let (writer, jobs) = sync_channel(QUEUE);
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || write_jobs(connection, &jobs))?;
         Ok(Self {
             path: path.to_owned(),
+            user_table,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             writer,
         })
@@ -81,7 +91,7 @@ impl Sqlite {
             if let Some((_, c)) = readers.iter_mut().find(|(id, _)| *id == self.id) {
                 return Ok(work(&mut Connection::Sqlite(c))?);
             }
-            let mut c = connect(&self.path, READER_PRAGMAS)?;
+            let mut c = connect(&self.path, READER_PRAGMAS, self.user_table.as_deref())?;
             let value = work(&mut Connection::Sqlite(&mut c))?;
             readers.push((self.id, c));
             Ok(value)
@@ -127,16 +137,23 @@ impl Sqlite {
     }
 }
 
-fn connect(path: &Path, pragmas: &str) -> ConnectionResult<SqliteConnection> {
+fn connect(
+    path: &Path,
+    pragmas: &str,
+    user_table: Option<&str>,
+) -> ConnectionResult<SqliteConnection> {
     // Diesel turns `sqlite://p` into SQLite's `file:p`; a bare path it leaves
     // alone, so that no character of a path has a meaning of its own.
     let path = path.to_str().ok_or_else(|| {
         ConnectionError::BadConnection("the database path is not valid UTF-8".to_owned())
     })?;
     let mut connection = SqliteConnection::establish(path)?;
-    connection
-        .batch_execute(pragmas)
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    // The view comes first: a connection that only reads cannot make one.
+    for statements in user_table.into_iter().chain([pragmas]) {
+        connection
+            .batch_execute(statements)
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
     Ok(connection)
 }
 

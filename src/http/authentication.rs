@@ -4,7 +4,7 @@ use actix_identity::Identity;
 use actix_session::Session;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use actix_web::{FromRequest, web};
+use actix_web::{FromRequest, HttpMessage, web};
 
 use super::cookies::RequestCookies;
 use super::error::ApiError;
@@ -59,10 +59,8 @@ async fn by_session(request: &ServiceRequest) -> Result<Option<CurrentUser>, Api
     let Ok(session) = session else {
         return Ok(None);
     };
-    let Some(key) = RequestCookies::from_extensions(request)
-        .session_key()
-        .cloned()
-    else {
+    let cookies = RequestCookies::from_extensions(request);
+    let Some(key) = cookies.session_key().cloned() else {
         return Ok(None);
     };
     match session_store::row(&session) {
@@ -79,14 +77,25 @@ async fn by_session(request: &ServiceRequest) -> Result<Option<CurrentUser>, Api
         return Ok(None);
     }
     let data = session_store::data_of(&session);
-    match auth(request)?.find_user_by_session(&data).await? {
-        SessionUser::User(user) => Ok(Some(CurrentUser {
-            user,
-            authentication: Authentication::Session,
-        })),
+    let auth = auth(request)?;
+    let by_session = |user| CurrentUser {
+        user,
+        authentication: Authentication::Session,
+    };
+    match auth.find_user_by_session(&data).await? {
+        SessionUser::User(user) => Ok(Some(by_session(user))),
+        SessionUser::UserOfOldKey(user) => {
+            let Some(renewed) = auth.renew_session(&key, &user).await? else {
+                return Ok(None);
+            };
+            session.renew();
+            session_store::announce(&session, &renewed).map_err(|_| ApiError::Unavailable)?;
+            request.extensions_mut().insert(cookies.with_key(renewed));
+            Ok(Some(by_session(user)))
+        }
         SessionUser::Nobody => Ok(None),
         SessionUser::Stale => {
-            auth(request)?.delete_session(&key).await?;
+            auth.delete_session(&key).await?;
             session_cookie::forget(http_request);
             Ok(None)
         }

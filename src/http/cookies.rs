@@ -73,6 +73,15 @@ impl RequestCookies {
             .unwrap_or_default()
     }
 
+    /// The same, with the key that the session has now: a logout in this very
+    /// request must end the session that goes on, not the one that was.
+    pub fn with_key(self, key: SessionKey) -> Self {
+        Self {
+            session: Presented::Key(key),
+            ..self
+        }
+    }
+
     /// The session key, if one was presented.
     pub fn session_key(&self) -> Option<&SessionKey> {
         match &self.session {

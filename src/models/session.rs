@@ -108,3 +108,20 @@ pub fn delete_expired(
         .filter(django_session::session_key.eq_any(&keys))
         .execute(c))
 }
+
+/// How many keys stand in clear.
+pub fn count_clear(connection: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(connection, c => django_session::table
+        .filter(django_session::session_key.not_like("$%"))
+        .count()
+        .get_result(c))
+}
+
+/// Some keys that stand in clear.
+pub fn find_clear(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
+    on!(connection, c => django_session::table
+        .filter(django_session::session_key.not_like("$%"))
+        .select(django_session::session_key)
+        .limit(limit)
+        .load(c))
+}

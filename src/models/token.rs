@@ -85,3 +85,20 @@ pub fn delete_by_user(connection: &mut Connection<'_>, user: UserId) -> QueryRes
         .filter(authtoken_token::user_id.eq(user))
         .execute(c))
 }
+
+/// How many keys stand in clear.
+pub fn count_clear(connection: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(connection, c => authtoken_token::table
+        .filter(authtoken_token::key.not_like("$%"))
+        .count()
+        .get_result(c))
+}
+
+/// Some keys that stand in clear.
+pub fn find_clear(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
+    on!(connection, c => authtoken_token::table
+        .filter(authtoken_token::key.not_like("$%"))
+        .select(authtoken_token::key)
+        .limit(limit)
+        .load(c))
+}

@@ -99,12 +99,27 @@ pub fn count(connection: &mut Connection<'_>) -> QueryResult<i64> {
 
 /// Inserts a user; `false` if the name is taken.
 pub fn create(connection: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResult<bool> {
-    let inserted = on!(connection, c => diesel::insert_into(accounts_customuser::table)
-        .values(user)
-        .on_conflict(accounts_customuser::username)
-        .do_nothing()
-        .execute(c))?;
-    Ok(inserted == 1)
+    match connection {
+        // A view of another project's table takes no `ON CONFLICT` here, but
+        // one writer at a time is all that SQLite has.
+        Connection::Sqlite(_) => {
+            if find_by_username(connection, user.username)?.is_some() {
+                return Ok(false);
+            }
+            on!(connection, c => diesel::insert_into(accounts_customuser::table)
+                .values(user)
+                .execute(c))?;
+            Ok(true)
+        }
+        Connection::Postgres(c) => {
+            let inserted = diesel::insert_into(accounts_customuser::table)
+                .values(user)
+                .on_conflict(accounts_customuser::username)
+                .do_nothing()
+                .execute(&mut **c)?;
+            Ok(inserted == 1)
+        }
+    }
 }
 
 /// Notes a login, and stores the hash that it upgraded to, if it did.
@@ -117,17 +132,19 @@ pub fn record_login(
     now: Timestamp,
     upgraded: Option<&str>,
 ) -> QueryResult<bool> {
+    let is_same = |found: User| found.is_active && found.password == user.password;
+    if !lock(connection, user.id)?.is_some_and(is_same) {
+        return Ok(false);
+    }
     let password = upgraded.unwrap_or(&user.password);
-    let updated = on!(connection, c => diesel::update(accounts_customuser::table)
+    on!(connection, c => diesel::update(accounts_customuser::table)
         .filter(accounts_customuser::id.eq(user.id))
-        .filter(accounts_customuser::password.eq(&user.password))
-        .filter(accounts_customuser::is_active.eq(true))
         .set((
             accounts_customuser::last_login.eq(now),
             accounts_customuser::password.eq(password),
         ))
         .execute(c))?;
-    Ok(updated == 1)
+    Ok(true)
 }
 
 /// Stores another hash; `false` if there is no such user.
@@ -136,9 +153,26 @@ pub fn update_password(
     id: UserId,
     encoded: &str,
 ) -> QueryResult<bool> {
-    let updated = on!(connection, c => diesel::update(accounts_customuser::table)
+    if lock(connection, id)?.is_none() {
+        return Ok(false);
+    }
+    on!(connection, c => diesel::update(accounts_customuser::table)
         .filter(accounts_customuser::id.eq(id))
         .set(accounts_customuser::password.eq(encoded))
         .execute(c))?;
-    Ok(updated == 1)
+    Ok(true)
+}
+
+/// The user, kept as they are until the transaction ends. The number of rows
+/// that an update changed would say less: SQLite counts none through a view.
+fn lock(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
+    match connection {
+        Connection::Sqlite(_) => find(connection, id),
+        Connection::Postgres(c) => accounts_customuser::table
+            .filter(accounts_customuser::id.eq(id))
+            .select(User::as_select())
+            .for_update()
+            .get_result(&mut **c)
+            .optional(),
+    }
 }

@@ -1,0 +1,193 @@
+//! `PORTCULLIS_USER_TABLE`: another project's user table under the name that
+//! our queries know.
+//!
+//! Each connection gets a temporary view of the project's table, so the Diesel
+//! models stay static, columns of the project's own are never named, and
+//! nothing of the project's is altered. PostgreSQL writes through such a view;
+//! SQLite needs triggers, which are temporary too.
+
+use diesel::connection::SimpleConnection;
+
+use super::OpenError;
+
+/// The name that our schema has for it.
+const OURS: &str = "accounts_customuser";
+const COLUMNS: [&str; 11] = [
+    "id",
+    "password",
+    "last_login",
+    "is_superuser",
+    "username",
+    "first_name",
+    "last_name",
+    "email",
+    "is_staff",
+    "is_active",
+    "date_joined",
+];
+
+/// A table that is not there, or not as Django makes it.
+pub(super) struct Missing {
+    table: String,
+    reason: String,
+}
+
+impl Missing {
+    pub(super) fn into_open_error(self, users: &UserTable, url: String) -> OpenError {
+        OpenError::Table {
+            users: users.clone(),
+            url,
+            table: self.table,
+            reason: self.reason,
+        }
+    }
+}
+
+/// The table of the user model: `name`, or `schema.name` on PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserTable {
+    schema: Option<String>,
+    name: String,
+}
+
+impl UserTable {
+    /// Takes letters, digits and underscores, so that it needs no escaping.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_name = |part: &str| {
+            (1..=63).contains(&part.len())
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        let (schema, name) = match text.split_once('.') {
+            Some((schema, name)) => (Some(schema), name),
+            None => (None, text),
+        };
+        if !is_name(name) || !schema.is_none_or(is_name) {
+            return Err("not a table name such as auth_user or schema.auth_user".to_owned());
+        }
+        Ok(Self {
+            schema: schema.map(str::to_owned),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Whether it is the table that our own migrations make.
+    pub fn is_ours(&self) -> bool {
+        self.schema.is_none() && self.name == OURS
+    }
+
+    /// Whether it names a schema, which SQLite does not have.
+    pub fn has_schema(&self) -> bool {
+        self.schema.is_some()
+    }
+
+    fn quoted(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("\"{schema}\".\"{}\"", self.name),
+            None => format!("\"{}\"", self.name),
+        }
+    }
+
+    /// Prepares one connection, after seeing that the project's tables are what
+    /// we take them for. Says which one is not, and why.
+    pub(super) fn check<C: SimpleConnection>(&self, connection: &mut C) -> Result<(), Missing> {
+        if self.is_ours() {
+            return Ok(());
+        }
+        for (table, columns) in [
+            (self.quoted(), COLUMNS.join(", ")),
+            (
+                "authtoken_token".to_owned(),
+                "key, created, user_id".to_owned(),
+            ),
+            (
+                "django_session".to_owned(),
+                "session_key, session_data, expire_date".to_owned(),
+            ),
+        ] {
+            connection
+                .batch_execute(&format!("SELECT {columns} FROM {table} LIMIT 0"))
+                .map_err(|reason| Missing {
+                    table: table.replace('"', ""),
+                    reason: reason.to_string().replace('\n', " "),
+                })?;
+        }
+        Ok(())
+    }
+
+    /// What a PostgreSQL connection runs at its start.
+    pub(super) fn postgres_setup(&self) -> Option<String> {
+        if self.is_ours() {
+            return None;
+        }
+        Some(format!(
+            "CREATE TEMPORARY VIEW {OURS} AS SELECT {} FROM {}",
+            COLUMNS.join(", "),
+            self.quoted()
+        ))
+    }
+
+    /// What a SQLite connection runs at its start.
+    pub(super) fn sqlite_setup(&self) -> Option<String> {
+        if self.is_ours() {
+            return None;
+        }
+        let (table, columns) = (self.quoted(), COLUMNS.join(", "));
+        let without_id = COLUMNS.get(1..).unwrap_or_default();
+        let inserted = without_id.join(", ");
+        let values: Vec<String> = without_id
+            .iter()
+            .map(|name| format!("NEW.{name}"))
+            .collect();
+        let values = values.join(", ");
+        Some(format!(
+            "CREATE TEMPORARY VIEW {OURS} AS SELECT {columns} FROM {table};
+             CREATE TEMPORARY TRIGGER portcullis_user_update
+               INSTEAD OF UPDATE ON {OURS} BEGIN
+                 UPDATE {table} SET password = NEW.password, last_login = NEW.last_login
+                   WHERE id = OLD.id;
+               END;
+             CREATE TEMPORARY TRIGGER portcullis_user_insert
+               INSTEAD OF INSERT ON {OURS} BEGIN
+                 INSERT INTO {table} ({inserted}) VALUES ({values});
+               END;"
+        ))
+    }
+}
+
+impl std::fmt::Display for UserTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_are_taken() {
+        assert!(UserTable::parse("accounts_customuser").unwrap().is_ours());
+        for other in [
+            "auth_user",
+            "legacy.auth_user",
+            "legacy.accounts_customuser",
+        ] {
+            assert!(!UserTable::parse(other).unwrap().is_ours());
+        }
+        for wrong in [
+            "",
+            "a b",
+            "a.b.c",
+            ".a",
+            "a.",
+            "a\"b",
+            "a;drop table x",
+            "é",
+        ] {
+            assert!(UserTable::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
