@@ -1,5 +1,10 @@
 //! The embedded migrations: the same files that the `diesel` command line runs.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::PgConnection;
@@ -45,6 +50,7 @@ pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
     };
     match url {
         DatabaseUrl::Sqlite(path) => {
+            create_private(path).map_err(|error| failed(&error))?;
             let mut c = SqliteConnection::establish(&path.to_string_lossy())
                 .map_err(|error| failed(&error))?;
             // One BEGIN IMMEDIATE around all of them is the lock; a database
@@ -61,6 +67,20 @@ pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
             // The lock goes with the connection.
             pending(&mut c, POSTGRES, url)
         }
+    }
+}
+
+/// Makes the file of a new database, readable by its owner only; SQLite gives
+/// the files beside it the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let created = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match created {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 
