@@ -16,14 +16,30 @@
 
 mod support;
 
+mod bodies;
+mod faults;
+mod hosts;
 mod login;
+mod logout;
+mod pages;
+mod sessions;
+mod user;
 
 use libtest_mimic::{Arguments, Trial};
 use support::database::Backend;
 use support::registry::{DatabaseTest, PlainTest};
 
 /// Tests that run once for each database.
-const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[login::TESTS];
+const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
+    bodies::TESTS,
+    faults::TESTS,
+    hosts::TESTS,
+    login::TESTS,
+    logout::TESTS,
+    pages::TESTS,
+    sessions::TESTS,
+    user::TESTS,
+];
 
 /// Tests that need no database of ours.
 const ONCE: &[&[PlainTest]] = &[];

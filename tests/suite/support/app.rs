@@ -199,6 +199,13 @@ impl Answer {
             .map(|value| value.to_str().expect("a text"))
     }
 
+    /// Every header that does not change by itself.
+    pub fn headers_but_date(&self) -> reqwest::header::HeaderMap {
+        let mut headers = self.headers.clone();
+        headers.remove("date");
+        headers
+    }
+
     /// The token of a good login.
     pub fn token(&self) -> String {
         let body = self.json();

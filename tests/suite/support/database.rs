@@ -43,7 +43,9 @@ impl Backend {
                     .expect("a schema");
                 let separator = if url.contains('?') { '&' } else { '?' };
                 TestDatabase::Postgres {
-                    url: format!("{url}{separator}options=-c%20search_path%3D{schema}"),
+                    url: format!(
+                        "{url}{separator}options=-c%20search_path%3D{schema}&application_name={schema}"
+                    ),
                     schema,
                 }
             }
@@ -100,6 +102,16 @@ impl TestDatabase {
             Self::Postgres { .. } => self.postgres().batch_execute(sql),
         }
         .expect(sql);
+    }
+
+    /// Ends the server's connections, as a restart of PostgreSQL does.
+    pub fn terminate_connections(&self) {
+        if let Self::Postgres { schema, .. } = self {
+            self.execute(&format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE application_name = '{schema}' AND pid <> pg_backend_pid()"
+            ));
+        }
     }
 
     /// The rows of a query with one column, which must be named `text` and be

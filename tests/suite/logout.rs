@@ -1,0 +1,218 @@
+//! Logging out, by token and by session.
+
+use actix_session::storage::{SessionKey as StoreKey, SessionStore};
+use actix_web::cookie::time::Duration;
+use portcullis::http::session_store::DjangoSessionStore;
+use reqwest::{Method, RequestBuilder};
+
+use crate::support::app::{Answer, PASSWORD, TestApp};
+use crate::support::database::Backend;
+use crate::support::registry::{DatabaseTest, on_each_database};
+
+pub const TESTS: &[DatabaseTest] = on_each_database![
+    logout_by_token_ends_the_token,
+    logout_by_session_ends_the_session_and_the_token,
+    a_session_needs_its_csrf_token_to_log_out,
+    nobody_logs_out_without_saying_who_they_are,
+    the_body_of_a_logout_is_not_read,
+    a_token_decides_and_the_session_that_came_along_ends_too,
+    a_session_whose_token_is_gone_logs_out_all_the_same,
+    a_slow_request_does_not_bring_a_session_back,
+];
+
+const REMOVED: &str =
+    r#"sessionid=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; SameSite=Lax"#;
+const DONE: &str = r#"{"message":"Logged out successfully"}"#;
+
+fn by_session(app: &TestApp, login: &Answer) -> RequestBuilder {
+    let cookies = ["sessionid", "csrftoken"]
+        .map(|name| format!("{name}={}", login.cookie(name).unwrap()))
+        .join("; ");
+    app.program()
+        .post(format!("{}/logout/", app.url))
+        .header("Cookie", cookies)
+}
+
+async fn logout_by_token_ends_the_token(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    for path in ["/logout/", "/logout", "/api/v1/logout/", "/api/v1/logout"] {
+        let token = app.log_in(&app.program(), "alice", PASSWORD).await.token();
+
+        let answer = app.with_token(Method::POST, path, &token).await;
+
+        assert_eq!((answer.status, answer.body.as_str()), (200, DONE));
+        assert_eq!(answer.set_cookie("sessionid"), None);
+        let again = app.with_token(Method::POST, path, &token).await;
+        assert_eq!(
+            (again.status, again.body.as_str()),
+            (401, r#"{"detail":"Invalid token."}"#)
+        );
+        assert_eq!(app.user_by_token(&token).await.status, 401);
+        assert_eq!(app.database.count("authtoken_token"), 0);
+    }
+}
+
+async fn logout_by_session_ends_the_session_and_the_token(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let csrf = login.cookie("csrftoken").unwrap();
+
+    let answer = Answer::of(by_session(&app, &login).header("X-CSRFToken", csrf)).await;
+
+    assert_eq!((answer.status, answer.body.as_str()), (200, DONE));
+    assert_eq!(answer.set_cookie("sessionid").as_deref(), Some(REMOVED));
+    let session = login.cookie("sessionid").unwrap();
+    let refused = app.user_by_session(&session).await;
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.set_cookie("sessionid").as_deref(), Some(REMOVED));
+    assert_eq!(app.user_by_token(&login.token()).await.status, 401);
+    assert_eq!(app.database.count("authtoken_token"), 0);
+    assert_eq!(app.database.count("django_session"), 0);
+}
+
+async fn a_session_needs_its_csrf_token_to_log_out(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let csrf = login.cookie("csrftoken").unwrap();
+    let session = login.cookie("sessionid").unwrap();
+    let wrong = "a".repeat(32);
+    let from_header =
+        |problem: &str| format!("CSRF token from the 'X-Csrftoken' HTTP header {problem}.");
+
+    for (cookie, header, reason) in [
+        (None, None, "CSRF cookie not set.".to_owned()),
+        (None, Some(csrf.as_str()), "CSRF cookie not set.".to_owned()),
+        (Some(csrf.as_str()), None, "CSRF token missing.".to_owned()),
+        (Some(&csrf), Some(wrong.as_str()), from_header("incorrect")),
+        (
+            Some(&csrf),
+            Some("short"),
+            from_header("has incorrect length"),
+        ),
+        (Some(&csrf), Some(""), from_header("has incorrect length")),
+        (
+            Some(&csrf),
+            Some(&"!".repeat(32)),
+            from_header("has invalid characters"),
+        ),
+        (
+            Some("short"),
+            Some(&csrf),
+            "CSRF cookie has incorrect length.".to_owned(),
+        ),
+    ] {
+        let cookie = cookie
+            .map(|text| format!("; csrftoken={text}"))
+            .unwrap_or_default();
+        let mut request = app
+            .program()
+            .post(format!("{}/logout/", app.url))
+            .header("Cookie", format!("sessionid={session}{cookie}"));
+        if let Some(header) = header {
+            request = request.header("X-CSRFToken", header);
+        }
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.status, 403, "{reason}");
+        assert_eq!(answer.json()["detail"], format!("CSRF Failed: {reason}"));
+    }
+    let foreign = by_session(&app, &login)
+        .header("X-CSRFToken", &csrf)
+        .header("Origin", "https://evil.example");
+    assert_eq!(Answer::of(foreign).await.status, 403);
+    assert_eq!(
+        app.user_by_session(&session).await.status,
+        200,
+        "still logged in"
+    );
+
+    let mut rng = rand::rng();
+    let masked = portcullis::django::csrf::mask(&csrf, &mut rng);
+    let form = [("csrfmiddlewaretoken", masked.as_str())];
+    let answer = Answer::of(by_session(&app, &login).form(&form)).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, DONE));
+}
+
+async fn nobody_logs_out_without_saying_who_they_are(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    let client = app.program();
+    for method in [Method::POST, Method::GET, Method::PUT, Method::OPTIONS] {
+        let request = client.request(method, format!("{}/api/v1/logout/", app.url));
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.header("www-authenticate"), Some("Token"));
+        assert_eq!(
+            answer.body,
+            r#"{"detail":"Authentication credentials were not provided."}"#
+        );
+    }
+}
+
+async fn the_body_of_a_logout_is_not_read(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    for (kind, body) in [("application/json", "{"), ("text/plain", "x")] {
+        let token = app.log_in(&app.program(), "alice", PASSWORD).await.token();
+        let request = app
+            .program()
+            .post(format!("{}/logout/", app.url))
+            .header("Authorization", format!("token   {token}"))
+            .header("Content-Type", kind)
+            .body(body);
+        assert_eq!(Answer::of(request).await.status, 200);
+    }
+}
+
+async fn a_token_decides_and_the_session_that_came_along_ends_too(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    app.create_user("bob", PASSWORD).await;
+    let alice = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let bob = app.log_in(&app.program(), "bob", PASSWORD).await;
+
+    let request =
+        by_session(&app, &bob).header("Authorization", format!("Token {}", alice.token()));
+    let answer = Answer::of(request).await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.set_cookie("sessionid").as_deref(), Some(REMOVED));
+    assert_eq!(app.user_by_token(&alice.token()).await.status, 401);
+    assert_eq!(app.user_by_token(&bob.token()).await.status, 200);
+    let session = bob.cookie("sessionid").unwrap();
+    assert_eq!(app.user_by_session(&session).await.status, 401);
+}
+
+async fn a_session_whose_token_is_gone_logs_out_all_the_same(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    app.database.execute("DELETE FROM authtoken_token");
+    let csrf = login.cookie("csrftoken").unwrap();
+
+    let answer = Answer::of(by_session(&app, &login).header("X-CSRFToken", csrf)).await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(app.database.count("django_session"), 0);
+}
+
+async fn a_slow_request_does_not_bring_a_session_back(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let store = DjangoSessionStore::new(app.auth.clone());
+    let key = || StoreKey::try_from(login.cookie("sessionid").unwrap()).unwrap();
+    let state = store.load(&key()).await.unwrap().expect("a live session");
+    let csrf = login.cookie("csrftoken").unwrap();
+    Answer::of(by_session(&app, &login).header("X-CSRFToken", csrf)).await;
+
+    let saved = store
+        .update(key(), state, &Duration::days(14))
+        .await
+        .unwrap();
+
+    assert_eq!(saved, key(), "no other key is handed out");
+    assert_eq!(app.database.count("django_session"), 0);
+    assert!(store.load(&key()).await.unwrap().is_none());
+}
