@@ -123,30 +123,34 @@ async fn charsets_are_read(backend: Backend) {
 }
 
 /// Sends the start of a request and reads the start of its answer.
-fn exchange(app: &TestApp, head: &str, body: &[u8]) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", app.port)).expect("a connection");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .expect("a timeout");
+async fn exchange(port: u16, head: &str, body: Vec<u8>) -> String {
     let head = format!(
         "POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{head}\r\n"
     );
-    stream.write_all(head.as_bytes()).expect("a head");
-    // The server may close before it has read all.
-    let _ = stream.write_all(body);
-    let mut answer = [0; 512];
-    let length = stream.read(&mut answer).expect("an answer");
-    String::from_utf8_lossy(&answer[..length]).into_owned()
+    let work = move || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+        let patience = Some(Duration::from_secs(10));
+        stream.set_read_timeout(patience).expect("a timeout");
+        stream.write_all(head.as_bytes()).expect("a head");
+        // The server may close before it has read all.
+        let _ = stream.write_all(&body);
+        let mut answer = [0; 512];
+        let length = stream.read(&mut answer).expect("an answer");
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    };
+    actix_web::rt::task::spawn_blocking(work)
+        .await
+        .expect("an exchange")
 }
 
 async fn a_body_over_the_cap_is_refused_before_it_has_come(backend: Backend) {
     let app = TestApp::start(&backend).await;
-    let stated = exchange(&app, "Content-Length: 65537\r\n", b"{");
+    let stated = exchange(app.port, "Content-Length: 65537\r\n", b"{".to_vec()).await;
     assert!(stated.starts_with("HTTP/1.1 413"), "{stated}");
 
     // A chunk of 128 KiB, of which only the half is ever sent.
     let chunk = [b"20000\r\n".as_slice(), &vec![b' '; 0x10001]].concat();
-    let chunked = exchange(&app, "Transfer-Encoding: chunked\r\n", &chunk);
+    let chunked = exchange(app.port, "Transfer-Encoding: chunked\r\n", chunk).await;
     assert!(chunked.starts_with("HTTP/1.1 413"), "{chunked}");
 
     let most = format!("{{\"a\":\"{}\"}}", "x".repeat(65536 - 8));

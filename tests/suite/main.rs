@@ -17,11 +17,13 @@
 mod support;
 
 mod bodies;
+mod cli;
 mod faults;
 mod hosts;
 mod login;
 mod logout;
 mod pages;
+mod repo;
 mod sessions;
 mod user;
 
@@ -32,17 +34,19 @@ use support::registry::{DatabaseTest, PlainTest};
 /// Tests that run once for each database.
 const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     bodies::TESTS,
+    cli::TESTS,
     faults::TESTS,
     hosts::TESTS,
     login::TESTS,
     logout::TESTS,
     pages::TESTS,
+    repo::TESTS,
     sessions::TESTS,
     user::TESTS,
 ];
 
 /// Tests that need no database of ours.
-const ONCE: &[&[PlainTest]] = &[];
+const ONCE: &[&[PlainTest]] = &[cli::PLAIN, repo::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();

@@ -1,0 +1,498 @@
+//! The command line, as a script sees it: text, exit codes, effects.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::app::{Answer, PASSWORD};
+use crate::support::database::Backend;
+use crate::support::program::{Serving, program, program_on, run};
+use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
+
+pub const TESTS: &[DatabaseTest] = on_each_database![
+    a_superuser_is_made_without_a_terminal_and_logs_in,
+    users_have_passwords_and_tokens,
+    an_empty_database_says_how_to_make_the_first_user,
+    a_request_in_flight_is_finished_after_a_signal,
+    a_database_from_the_future_is_refused,
+    check_masks_secrets_and_changes_nothing,
+];
+
+pub const PLAIN: &[PlainTest] = once![
+    every_command_has_help,
+    the_demo_works_as_it_says,
+    settings_come_from_flag_environment_file_and_default_in_that_order,
+    what_cannot_be_set_stops_the_start_with_one_line,
+    what_cannot_be_opened_stops_the_start_with_one_line,
+    the_secret_is_made_once_and_only_its_owner_reads_it,
+    many_starts_at_once_on_a_new_database_all_serve,
+    check_deploy_complains,
+];
+
+fn create(command: &mut Command, kind: &str, name: &str) -> crate::support::program::Finished {
+    run(command
+        .args([
+            kind,
+            "--no-input",
+            "--username",
+            name,
+            "--email",
+            "me@EXAMPLE.org",
+        ])
+        .env("PORTCULLIS_USER_PASSWORD", PASSWORD))
+}
+
+async fn log_in(url: &str, name: &str, password: &str) -> Answer {
+    let body = json!({"username": name, "password": password});
+    let request = reqwest::Client::new().post(format!("{url}/login/"));
+    Answer::of(request.json(&body)).await
+}
+
+async fn a_superuser_is_made_without_a_terminal_and_logs_in(backend: Backend) {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    let on = || program_on(&database, folder.path());
+
+    let made = create(&mut on(), "createsuperuser", "admin").ok();
+    assert_eq!(made.stdout(), "superuser \"admin\" created\n");
+    let again = create(&mut on(), "createuser", "admin").failure();
+    assert!(
+        again.contains("there is a user \"admin\" already"),
+        "{again}"
+    );
+    create(&mut on(), "createuser", "plain").ok();
+    let bad = create(&mut on(), "createuser", "no spaces").failure();
+    assert!(bad.contains("username"), "{bad}");
+
+    let flags = "SELECT CAST(is_superuser AS text) || CAST(is_staff AS text) || email AS text
+                 FROM accounts_customuser ORDER BY id";
+    let rows: Vec<String> = database.texts(flags).into_iter().flatten().collect();
+    assert!(
+        rows[0] == "11me@example.org" || rows[0] == "truetrueme@example.org",
+        "{rows:?}"
+    );
+    assert!(
+        rows[1] == "00me@example.org" || rows[1] == "falsefalseme@example.org",
+        "{rows:?}"
+    );
+    let serving = Serving::start(on().args(["--bind", "127.0.0.1:0"]), "users");
+    assert!(
+        serving.printed.contains("users    2"),
+        "{}",
+        serving.printed
+    );
+    assert_eq!(log_in(&serving.url(), "admin", PASSWORD).await.status, 200);
+}
+
+async fn users_have_passwords_and_tokens(backend: Backend) {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    let on = || program_on(&database, folder.path());
+    create(&mut on(), "createuser", "alice").ok();
+    let serving = Serving::start(on().args(["serve", "--bind", "127.0.0.1:0"]), "users");
+    let login = log_in(&serving.url(), "alice", PASSWORD).await;
+    let ask = async |name: &'static str, value: String| {
+        let url = format!("{}/api/v1/user/", serving.url());
+        let request = reqwest::Client::new().get(url).header(name, value);
+        Answer::of(request).await.status
+    };
+    let session = format!("sessionid={}", login.cookie("sessionid").unwrap());
+
+    let shown = run(on().args(["token", "alice"])).ok().stdout();
+    assert_eq!(
+        shown,
+        format!("Generated token {} for user alice\n", login.token())
+    );
+    let reset = run(on().args(["token", "--reset", "alice"])).ok().stdout();
+    let reset = reset.split(' ').nth(2).unwrap().to_owned();
+    assert_eq!(
+        ask("Authorization", format!("Token {}", login.token())).await,
+        401
+    );
+    assert_eq!(ask("Authorization", format!("Token {reset}")).await, 200);
+
+    assert_eq!(ask("Cookie", session.clone()).await, 200);
+    run(on()
+        .args(["changepassword", "alice", "--no-input"])
+        .env("PORTCULLIS_USER_PASSWORD", "another password"))
+    .ok();
+    assert_eq!(ask("Cookie", session).await, 401);
+    assert_eq!(log_in(&serving.url(), "alice", PASSWORD).await.status, 400);
+    assert_eq!(
+        log_in(&serving.url(), "alice", "another password")
+            .await
+            .status,
+        200
+    );
+
+    let none = run(on().args(["token", "nobody"])).failure();
+    assert!(none.contains("there is no user \"nobody\""), "{none}");
+    let silent = run(on().args(["changepassword", "alice", "--no-input"])).failure();
+    assert!(silent.contains("PORTCULLIS_USER_PASSWORD"), "{silent}");
+    run(on().arg("clearsessions")).ok();
+    run(on().arg("seal")).ok();
+    let migrated = run(on().arg("migrate")).ok().stdout();
+    assert!(migrated.contains("up to date"), "{migrated}");
+}
+
+async fn an_empty_database_says_how_to_make_the_first_user(backend: Backend) {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    let on = || program_on(&database, folder.path());
+    let serving = Serving::start(on().args(["--bind", "127.0.0.1:0"]), "createsuperuser");
+
+    let line = serving
+        .printed
+        .lines()
+        .find(|line| line.contains("createsuperuser"))
+        .unwrap();
+    let mut words = line.split_whitespace();
+    let said = words.next().unwrap();
+    assert_eq!(
+        said,
+        env!("CARGO_BIN_EXE_portcullis"),
+        "it can be copied and run"
+    );
+    let mut command = on();
+    command.args(words);
+    run(command
+        .args(["--no-input", "--username", "first"])
+        .env("PORTCULLIS_USER_PASSWORD", PASSWORD))
+    .ok();
+    assert_eq!(log_in(&serving.url(), "first", PASSWORD).await.status, 200);
+}
+
+async fn a_request_in_flight_is_finished_after_a_signal(backend: Backend) {
+    for signal in ["TERM", "INT"] {
+        let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+        let on = || program_on(&database, folder.path());
+        create(&mut on(), "createuser", "alice").ok();
+        let mut serving = Serving::start(on().args(["--bind", "127.0.0.1:0"]), "users");
+        let body = json!({"username": "alice", "password": PASSWORD}).to_string();
+        let (start, rest) = body.split_at(10);
+        let mut stream = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let head = format!(
+            "POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // The server says so when it has begun to answer this request.
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).unwrap();
+        assert!(go_on.starts_with(b"HTTP/1.1 100 Continue"));
+        stream.write_all(start.as_bytes()).unwrap();
+
+        serving.signal(signal);
+        // It has heard: nobody new is let in.
+        while TcpStream::connect(("127.0.0.1", serving.port)).is_ok() {
+            std::thread::yield_now();
+        }
+        stream.write_all(rest.as_bytes()).unwrap();
+
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK", "{signal}");
+        drop(stream);
+        assert!(serving.process.wait().unwrap().success(), "{signal}");
+    }
+}
+
+async fn a_database_from_the_future_is_refused(backend: Backend) {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    run(program_on(&database, folder.path()).arg("migrate")).ok();
+    database.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')");
+
+    let line = run(&mut program_on(&database, folder.path())).failure();
+
+    assert!(
+        line.contains("from a newer portcullis") && line.contains("29990101000000"),
+        "{line}"
+    );
+}
+
+async fn check_masks_secrets_and_changes_nothing(backend: Backend) {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    let checked = run(program_on(&database, folder.path()).arg("check"))
+        .ok()
+        .stdout();
+
+    assert!(
+        !checked.contains(crate::support::app::SECRET_KEY),
+        "{checked}"
+    );
+    assert!(
+        checked.contains("********") && checked.contains("PORTCULLIS_SESSION_AGE"),
+        "{checked}"
+    );
+    if let Some(folder) = database.folder() {
+        assert_eq!(
+            std::fs::read_dir(folder).unwrap().count(),
+            0,
+            "no file was made"
+        );
+    }
+    run(program_on(&database, folder.path()).arg("migrate")).ok();
+    let checked = run(program_on(&database, folder.path()).arg("check"))
+        .ok()
+        .stdout();
+    assert!(checked.contains("answers, 0 users"), "{checked}");
+}
+
+fn every_command_has_help() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = run(program(folder.path()).arg("--help")).ok().stdout();
+    for command in [
+        "serve",
+        "demo",
+        "migrate",
+        "createuser",
+        "createsuperuser",
+        "changepassword",
+        "token",
+        "clearsessions",
+        "seal",
+        "check",
+    ] {
+        assert!(all.contains(command), "{command}");
+        let help = run(program(folder.path()).args([command, "--help"]))
+            .ok()
+            .stdout();
+        assert!(
+            help.contains("--bind") && help.contains("Usage:"),
+            "{command}: {help}"
+        );
+    }
+    let unknown = run(program(folder.path()).arg("frobnicate"));
+    assert_eq!(unknown.code(), 2);
+}
+
+fn the_demo_works_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Serving::start(
+        program(folder.path()).args(["demo", "--bind", "127.0.0.1:0"]),
+        "Ctrl-C",
+    );
+    let (_, rest) = demo
+        .printed
+        .split_once("Log in with curl:\n\n")
+        .expect("a command");
+    let (command, _) = rest.split_once("\n\n").expect("its end");
+
+    let output = Command::new("sh")
+        .args(["-c", &format!("{command} -s")])
+        .output()
+        .expect("curl");
+
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answer: serde_json::Value = serde_json::from_str(&text).expect(&text);
+    assert_eq!(answer["message"], "user logged in");
+    assert_eq!(answer["token"].as_str().map(str::len), Some(40));
+}
+
+fn settings_come_from_flag_environment_file_and_default_in_that_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let age = |command: &mut Command| {
+        let text = run(command.arg("check")).ok().stdout();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("PORTCULLIS_SESSION_AGE"))
+            .unwrap();
+        line.split_whitespace()
+            .skip(1)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let new = || program(folder.path());
+
+    assert_eq!(age(&mut new()), "14d default");
+    std::fs::write(
+        folder.path().join("portcullis.toml"),
+        "session_age = '3d'\nhash_threads = 2\ntrusted_origins = ['https://a.example']\n",
+    )
+    .unwrap();
+    assert_eq!(age(&mut new()), "3d portcullis.toml");
+    assert_eq!(
+        age(new().env("PORTCULLIS_SESSION_AGE", "2d")),
+        "2d environment"
+    );
+    let mut all = new();
+    all.env("PORTCULLIS_SESSION_AGE", "2d")
+        .args(["--session-age", "1d"]);
+    assert_eq!(age(&mut all), "1d flag");
+}
+
+fn what_cannot_be_set_stops_the_start_with_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, value) in [
+        ("DATABASE_URL", "mysql://h/d"),
+        ("DATABASE_URL", "sqlite://"),
+        ("PORTCULLIS_DATABASE_POOL", "0"),
+        ("PORTCULLIS_BIND", "localhost"),
+        ("PORTCULLIS_BIND", "127.0.0.1:99999"),
+        ("PORTCULLIS_PUBLIC_URL", "login.example.org"),
+        ("PORTCULLIS_PUBLIC_URL", "ftp://x"),
+        ("PORTCULLIS_PUBLIC_URL", "https://x/path"),
+        ("PORTCULLIS_ALLOWED_HOSTS", "a b"),
+        ("PORTCULLIS_SESSION_COOKIE", "a;b"),
+        ("PORTCULLIS_SESSION_COOKIE", "csrftoken"),
+        ("PORTCULLIS_SECRET_KEY", "changeme"),
+        ("PORTCULLIS_STORAGE", "open"),
+        ("PORTCULLIS_USER_TABLE", "a b"),
+        ("PORTCULLIS_USER_TABLE", "schema.table"),
+        ("PORTCULLIS_PASSWORD_HASHER", "md5"),
+        ("PORTCULLIS_PASSWORD_COST", "3"),
+        ("PORTCULLIS_PASSWORD_COST", "many"),
+        ("PORTCULLIS_SESSION_AGE", "14"),
+        ("PORTCULLIS_SESSION_AGE", "0d"),
+        ("PORTCULLIS_SESSION_IDLE", "never"),
+        ("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/99"),
+        ("PORTCULLIS_CORS_ORIGINS", "https://*.example.org"),
+        ("PORTCULLIS_TRUSTED_ORIGINS", "example.org"),
+        ("PORTCULLIS_THROTTLE", "maybe"),
+        ("PORTCULLIS_HASH_THREADS", "-1"),
+        ("PORTCULLIS_HASH_QUEUE", "x"),
+        ("PORTCULLIS_WORKERS", "0"),
+        ("PORTCULLIS_LOG", "portcullis=loud"),
+        ("PORTCULLIS_LOG_FORMAT", "xml"),
+        ("PORTCULLIS_TYPO", "1"),
+    ] {
+        let line = run(program(folder.path()).env(name, value)).failure();
+        assert!(line.contains(name), "{name}={value}: {line}");
+        assert!(
+            name == "PORTCULLIS_SECRET_KEY" || line.len() > name.len() + 20,
+            "{line}"
+        );
+    }
+    for (file, named) in [
+        ("sesion_age = '1d'", "sesion_age"),
+        ("session_age = [1]", "session_age"),
+        ("= 1", "portcullis.toml"),
+    ] {
+        std::fs::write(folder.path().join("portcullis.toml"), file).unwrap();
+        let line = run(&mut program(folder.path())).failure();
+        assert!(line.contains(named), "{line}");
+    }
+    let unknown = run(program(folder.path()).args(["--sesion-age", "1d"]));
+    assert_eq!(unknown.code(), 2);
+    assert!(unknown.stderr().contains("--sesion-age"));
+}
+
+fn what_cannot_be_opened_stops_the_start_with_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let directory = folder.path().join("directory.db");
+    std::fs::create_dir(&directory).unwrap();
+    let garbage = folder.path().join("garbage.db");
+    std::fs::write(&garbage, "this is no database, whatever its name says").unwrap();
+    let secret = "x".repeat(50);
+    for (name, value, named) in [
+        (
+            "DATABASE_URL",
+            "sqlite:///proc/nothing.db",
+            "/proc/nothing.db",
+        ),
+        (
+            "DATABASE_URL",
+            "sqlite://missing/folder/x.db",
+            "missing/folder/x.db",
+        ),
+        ("DATABASE_URL", directory.to_str().unwrap(), "directory.db"),
+        ("DATABASE_URL", garbage.to_str().unwrap(), "garbage.db"),
+        (
+            "DATABASE_URL",
+            "postgres://me:hush@127.0.0.1:1/nowhere",
+            "127.0.0.1:1/nowhere",
+        ),
+        ("PORTCULLIS_BIND", taken.as_str(), taken.as_str()),
+        ("PORTCULLIS_BIND", "192.0.2.1:80", "192.0.2.1:80"),
+        ("PORTCULLIS_USER_TABLE", "auth_user", "auth_user"),
+        ("PORTCULLIS_CONFIG", "no-such.toml", "no-such.toml"),
+    ] {
+        let line = run(program(folder.path())
+            .env("DATABASE_URL", "sqlite://good.db")
+            .env("PORTCULLIS_SECRET_KEY", &secret)
+            .env(name, value))
+        .failure();
+        assert!(line.contains(named), "{name}={value}: {line}");
+        assert!(!line.contains("hush"), "{line}");
+    }
+    let line = run(program(folder.path()).env("DATABASE_URL", "postgres://127.0.0.1/x")).failure();
+    assert!(line.contains("PORTCULLIS_SECRET_KEY"), "{line}");
+}
+
+fn the_secret_is_made_once_and_only_its_owner_reads_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    run(program(folder.path()).arg("migrate")).ok();
+    let file = folder.path().join("portcullis.db.secret");
+    let first = std::fs::read_to_string(&file).unwrap();
+    run(program(folder.path()).arg("clearsessions")).ok();
+
+    assert_eq!(first.len(), 64);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), first);
+    for name in ["portcullis.db.secret", "portcullis.db"] {
+        let mode = std::fs::metadata(folder.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    std::fs::write(&file, "short").unwrap();
+    let line = run(program(folder.path()).arg("migrate")).failure();
+    assert!(line.contains("portcullis.db.secret"), "{line}");
+}
+
+fn many_starts_at_once_on_a_new_database_all_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    let starts: Vec<_> = (0..8)
+        .map(|_| {
+            let mut command = program(folder.path());
+            command.args(["--bind", "127.0.0.1:0"]);
+            std::thread::spawn(move || Serving::start(&mut command, "users"))
+        })
+        .collect();
+    let serving: Vec<Serving> = starts
+        .into_iter()
+        .map(|start| start.join().unwrap())
+        .collect();
+    let ports: std::collections::HashSet<u16> = serving.iter().map(|one| one.port).collect();
+    assert_eq!(ports.len(), 8);
+}
+
+fn check_deploy_complains() {
+    let folder = tempfile::tempdir().unwrap();
+    run(program(folder.path()).arg("migrate")).ok();
+    let bad = run(program(folder.path())
+        .args(["check", "--deploy"])
+        .env("PORTCULLIS_PUBLIC_URL", "http://x.example")
+        .env("PORTCULLIS_SECRET_KEY", "far-too-short-a-key")
+        .env("PORTCULLIS_THROTTLE", "off")
+        .env("PORTCULLIS_PASSWORD_COST", "4")
+        .env("PORTCULLIS_ALLOWED_HOSTS", "*")
+        .env("PORTCULLIS_LOG", "debug"));
+    assert_eq!(bad.code(), 1);
+    for key in [
+        "PUBLIC_URL",
+        "SECRET_KEY",
+        "THROTTLE",
+        "PASSWORD_COST",
+        "ALLOWED_HOSTS",
+        "LOG",
+    ] {
+        assert!(
+            bad.stdout().contains(&format!("warning: PORTCULLIS_{key}")),
+            "{key}: {}",
+            bad.stdout()
+        );
+    }
+    let good = run(program(folder.path())
+        .args(["check", "--deploy"])
+        .env("PORTCULLIS_PUBLIC_URL", "https://x.example")
+        .env("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/8"));
+    assert_eq!(good.code(), 0, "{}", good.stdout());
+}

@@ -1,0 +1,270 @@
+//! What is true of the repository itself.
+
+use std::path::{Path, PathBuf};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+use portcullis::settings::KEYS;
+
+use crate::support::database::{Backend, TestDatabase};
+use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
+
+pub const TESTS: &[DatabaseTest] = on_each_database![
+    migrations_go_up_down_and_up_again,
+    users_are_not_dropped_by_a_revert,
+];
+
+pub const PLAIN: &[PlainTest] = once![
+    calls_go_one_way,
+    hot_queries_are_never_prepared_again,
+    migrations_are_the_same_on_both_databases,
+    the_readme_tells_of_every_setting,
+    the_readme_names_files_that_exist,
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).expect(path)
+}
+
+/// Every source file below these modules, with its code: no comments, no tests.
+fn sources(modules: &[&str]) -> Vec<(String, String)> {
+    fn walk(path: &Path, into: &mut Vec<PathBuf>) {
+        if path.is_dir() {
+            for entry in std::fs::read_dir(path).unwrap() {
+                walk(&entry.unwrap().path(), into);
+            }
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            into.push(path.to_owned());
+        }
+    }
+    let mut files = Vec::new();
+    for module in modules {
+        walk(&root().join("src").join(module), &mut files);
+        let file = root().join("src").join(format!("{module}.rs"));
+        files.extend(file.exists().then_some(file));
+    }
+    assert!(files.len() >= modules.len(), "{modules:?}");
+    let code = |file: &Path| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let text = text
+            .split("#[cfg(test)]")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        text.lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    files
+        .iter()
+        .map(|file| (file.display().to_string(), code(file)))
+        .collect()
+}
+
+fn calls_go_one_way() {
+    for (modules, forbidden) in [
+        (
+            &["auth", "models", "db", "django"][..],
+            &[
+                "actix_web",
+                "actix_session",
+                "actix_identity",
+                "crate::http",
+                "crate::handlers",
+                "crate::routes",
+            ][..],
+        ),
+        (&["models", "db"], &["crate::auth"]),
+        (&["db"], &["crate::models", "crate::schema"]),
+        (
+            &["django"],
+            &[
+                "std::fs",
+                "std::net",
+                "diesel",
+                "tokio",
+                "crate::auth",
+                "crate::models",
+                "crate::db",
+            ],
+        ),
+        (
+            &["auth/password"],
+            &[
+                "std::fs",
+                "std::net",
+                "diesel",
+                "crate::models",
+                "crate::db",
+            ],
+        ),
+        (
+            &["handlers", "http", "routes"],
+            &["diesel", "crate::schema", "crate::db"],
+        ),
+        (&["http"], &["crate::handlers", "crate::routes"]),
+        (&["handlers"], &["crate::routes"]),
+    ] {
+        for (file, code) in sources(modules) {
+            for name in forbidden {
+                assert!(!code.contains(name), "{file} names {name}");
+            }
+        }
+    }
+}
+
+/// `LIMIT ?` makes SQLite parse a statement again for each value, and so does
+/// STAT4; `sql_query` is never cached.
+fn hot_queries_are_never_prepared_again() {
+    for (file, code) in sources(&["models"]) {
+        for slow in [".first(", "sql_query("] {
+            assert!(!code.contains(slow), "{file} has {slow}");
+        }
+    }
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        compile_options: String,
+    }
+    let mut c = SqliteConnection::establish(":memory:").unwrap();
+    let options: Vec<Row> = diesel::sql_query("PRAGMA compile_options")
+        .load(&mut c)
+        .unwrap();
+    let has = |name: &str| options.iter().any(|row| row.compile_options == name);
+    assert!(has("ENABLE_QPSG"));
+    assert!(!has("ENABLE_STAT4") && !has("ENABLE_MEMORY_MANAGEMENT"));
+}
+
+fn migrations_are_the_same_on_both_databases() {
+    let names = |backend: &str| {
+        let folder = root().join("migrations").join(backend);
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .inspect(|path| {
+                for file in ["up.sql", "down.sql"] {
+                    let text = std::fs::read_to_string(path.join(file)).expect("both ways");
+                    assert!(text.lines().any(
+                        |line| !line.trim_start().starts_with("--") && !line.trim().is_empty()
+                    ));
+                }
+            })
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    assert!(!names("sqlite").is_empty());
+    assert_eq!(names("sqlite"), names("postgresql"));
+}
+
+fn migrations(backend: &str) -> FileBasedMigrations {
+    FileBasedMigrations::from_path(root().join("migrations").join(backend)).expect("migrations")
+}
+
+/// Runs what is pending, or reverts everything.
+fn migrate(database: &TestDatabase, up: bool) -> Result<(), String> {
+    fn go<DB, C>(c: &mut C, source: FileBasedMigrations, up: bool) -> Result<(), String>
+    where
+        DB: diesel::backend::Backend,
+        C: MigrationHarness<DB>,
+    {
+        let done = if up {
+            c.run_pending_migrations(source)
+        } else {
+            c.revert_all_migrations(source)
+        };
+        done.map(drop).map_err(|error| error.to_string())
+    }
+    if database.is_sqlite() {
+        let mut c = SqliteConnection::establish(&database.url()).unwrap();
+        c.batch_execute("PRAGMA foreign_keys = ON").unwrap();
+        go(&mut c, migrations("sqlite"), up)
+    } else {
+        let mut c = diesel::pg::PgConnection::establish(&database.url()).unwrap();
+        go(&mut c, migrations("postgresql"), up)
+    }
+}
+
+/// The schema, as text.
+fn schema(database: &TestDatabase) -> Vec<Option<String>> {
+    database.texts(if database.is_sqlite() {
+        "SELECT sql AS text FROM sqlite_master WHERE name NOT LIKE '\\_\\_%' ESCAPE '\\' ORDER BY name"
+    } else {
+        "SELECT CAST(table_name || column_name || data_type || is_nullable AS text) AS text
+         FROM information_schema.columns
+         WHERE table_schema = current_schema() AND table_name NOT LIKE '\\_\\_%'
+         UNION ALL
+         SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename NOT LIKE '\\_\\_%'
+         ORDER BY 1"
+    })
+}
+
+async fn migrations_go_up_down_and_up_again(backend: Backend) {
+    let database = backend.create();
+    migrate(&database, true).unwrap();
+    let first = schema(&database);
+    assert!(first.len() >= 4, "{first:?}");
+
+    migrate(&database, false).unwrap();
+    assert!(
+        schema(&database)
+            .iter()
+            .flatten()
+            .all(|sql| sql.contains("sqlite_sequence"))
+    );
+
+    migrate(&database, true).unwrap();
+    assert_eq!(schema(&database), first);
+}
+
+async fn users_are_not_dropped_by_a_revert(backend: Backend) {
+    let database = backend.create();
+    migrate(&database, true).unwrap();
+    database.execute(
+        "INSERT INTO accounts_customuser
+           (password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)
+         VALUES ('', FALSE, 'alice', '', '', '', FALSE, TRUE, '2026-11-23 00:00:00')",
+    );
+
+    let refused = migrate(&database, false).unwrap_err();
+
+    assert!(refused.contains("still has users"), "{refused}");
+    assert_eq!(database.count("accounts_customuser"), 1);
+}
+
+fn the_readme_tells_of_every_setting() {
+    let readme = read("README.md");
+    for key in KEYS {
+        let default = match (key.default, key.default_note) {
+            ("", "") => "none".to_owned(),
+            ("", note) => note.to_owned(),
+            (default, _) => format!("`{default}`"),
+        };
+        let row = format!("| `{}` | {default} | {} |", key.name, key.meaning);
+        assert!(readme.contains(&row), "README.md has no row\n{row}");
+    }
+}
+
+fn the_readme_names_files_that_exist() {
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("## Where is").expect("the table");
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let paths: Vec<&str> = table
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| text.contains('/') || text.contains('.'))
+        .collect();
+    assert!(paths.len() >= 10, "{paths:?}");
+    for path in paths {
+        assert!(root().join(path).exists(), "README.md names {path}");
+    }
+}

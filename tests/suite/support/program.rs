@@ -1,0 +1,121 @@
+//! The `portcullis` program itself, as a person or a script runs it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use super::app::SECRET_KEY;
+use super::database::TestDatabase;
+
+/// The program with an environment of its own, in a folder of its own.
+pub fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.env_clear().current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// The program on a test's database, with the cheapest hashes.
+pub fn program_on(database: &TestDatabase, folder: &Path) -> Command {
+    let mut command = program(folder);
+    command
+        .env("DATABASE_URL", database.url())
+        .env("PORTCULLIS_SECRET_KEY", SECRET_KEY)
+        .env("PORTCULLIS_PASSWORD_COST", "4");
+    command
+}
+
+/// Runs it to its end.
+pub fn run(command: &mut Command) -> Finished {
+    Finished(command.output().expect("the program"))
+}
+
+/// What it said, and how it ended.
+pub struct Finished(Output);
+
+impl Finished {
+    pub fn code(&self) -> i32 {
+        self.0.status.code().expect("an exit code")
+    }
+
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// Succeeds, or shows why not.
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code(), 0, "{}{}", self.stdout(), self.stderr());
+        self
+    }
+
+    /// The one line that it failed with.
+    pub fn failure(&self) -> String {
+        let text = self.stderr();
+        assert_eq!(self.code(), 1, "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 1, "one line: {text}");
+        assert!(text.starts_with("portcullis: "), "{text}");
+        lines[0].to_owned()
+    }
+}
+
+/// `portcullis serve` on a free port, ended with the value.
+pub struct Serving {
+    pub process: Child,
+    pub port: u16,
+    /// What it printed before it began to answer.
+    pub printed: String,
+}
+
+impl Serving {
+    /// Starts it and waits until it says where it listens, and all that goes
+    /// with that.
+    pub fn start(command: &mut Command, last_line: &str) -> Self {
+        let mut process = command
+            .env("PORTCULLIS_LOG", "error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let stdout = process.stdout.take().expect("its output");
+        let mut printed = String::new();
+        for line in BufReader::new(stdout).lines() {
+            let line = line.expect("a line");
+            printed.push_str(&line);
+            printed.push('\n');
+            if line.contains(last_line) {
+                break;
+            }
+        }
+        let (_, rest) = printed
+            .split_once("127.0.0.1:")
+            .unwrap_or_else(|| panic!("it does not serve: {printed}"));
+        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let port = port.parse().expect("a port");
+        Self {
+            process,
+            port,
+            printed,
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Sends a signal by its name, as `kill` does.
+    pub fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(status.expect("kill").success());
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
