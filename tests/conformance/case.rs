@@ -1,0 +1,214 @@
+//! The case file, and what we answer differently.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// `cases.json` and `differences.json`, put together.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseFile {
+    pub secret_key: String,
+    pub trusted_origins: String,
+    pub iterations: u32,
+    pub users: Vec<User>,
+    pub cases: Vec<Case>,
+    #[serde(skip)]
+    pub differences: Vec<Difference>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    pub id: i64,
+    pub username: String,
+    pub password: String,
+    pub is_active: bool,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+}
+
+/// One request, the rows it starts from, and Django's answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub n: usize,
+    pub section: String,
+    pub name: String,
+    /// Sent to the server whose public URL is https.
+    #[serde(default)]
+    pub https: bool,
+    /// Starts from what the case before it left behind.
+    #[serde(default)]
+    pub keep: bool,
+    #[serde(default)]
+    pub tokens: Vec<TokenRow>,
+    #[serde(default)]
+    pub sessions: Vec<SessionRow>,
+    #[serde(default)]
+    pub password_of_alice: Option<String>,
+    /// Sent with pauses between.
+    pub send: Vec<Vec<Piece>>,
+    #[serde(default)]
+    pub half_close: bool,
+    pub django: Expected,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRow {
+    pub key: String,
+    pub user: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRow {
+    pub key: String,
+    pub data: String,
+    pub expires_in: i64,
+}
+
+/// Bytes, written as one character each.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum Piece {
+    Text(String),
+    Repeated { repeat: String, times: usize },
+}
+
+/// An answer, with names in the place of what is new each time.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    pub status: u16,
+    /// 100 came first.
+    #[serde(default, rename = "continue")]
+    pub went_on: bool,
+    pub headers: BTreeMap<String, HeaderValues>,
+    #[serde(default)]
+    pub body: String,
+    /// The title of a long page of Django's, in the place of its body.
+    #[serde(default)]
+    pub page: Option<String>,
+    pub effect: Vec<String>,
+}
+
+/// One value, or the values of several headers of one name.
+#[derive(Deserialize, Clone, PartialEq, Debug)]
+#[serde(untagged)]
+pub enum HeaderValues {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl HeaderValues {
+    pub fn to_vec(&self) -> Vec<String> {
+        match self {
+            Self::One(value) => vec![value.clone()],
+            Self::Many(values) => values.clone(),
+        }
+    }
+}
+
+/// Answers that are others on purpose, for one reason.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    pub reason: String,
+    /// Only there; on the other database Django answers as we do.
+    #[serde(default)]
+    pub only_on: Option<String>,
+    /// The cases that are all answered alike.
+    #[serde(default)]
+    cases: Vec<usize>,
+    /// How.
+    #[serde(default)]
+    ours: Ours,
+    /// The cases that have an answer each.
+    #[serde(default)]
+    each: BTreeMap<usize, Ours>,
+}
+
+/// What we answer, said by what is other than Django's.
+#[derive(Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ours {
+    /// As Django answers that case; otherwise as it answers this one, but for …
+    like: Option<usize>,
+    status: Option<u16>,
+    headers: BTreeMap<String, Option<HeaderValues>>,
+    body: Option<String>,
+    effect: Option<Vec<String>>,
+}
+
+impl CaseFile {
+    pub fn load() -> Self {
+        let mut file: Self =
+            serde_json::from_str(include_str!("cases.json")).expect("cases.json");
+        file.differences =
+            serde_json::from_str(include_str!("differences.json")).expect("differences.json");
+        let mut seen = std::collections::BTreeSet::new();
+        for n in file.differences.iter().flat_map(Difference::numbers) {
+            assert!(seen.insert(n), "case {n} stands in two differences");
+            assert!((1..=file.cases.len()).contains(&n), "there is no case {n}");
+        }
+        file
+    }
+
+    pub fn case(&self, n: usize) -> &Case {
+        &self.cases[n - 1]
+    }
+
+    /// What we should answer, and the reason if it is not Django's answer.
+    pub fn expected(&self, case: &Case, backend: &str) -> (Expected, Option<&str>) {
+        let difference = self
+            .differences
+            .iter()
+            .filter(|difference| difference.only_on.as_deref().is_none_or(|on| on == backend))
+            .find_map(|difference| Some((difference, difference.ours(case.n)?)));
+        match difference {
+            None => (case.django.clone(), None),
+            Some((difference, ours)) => {
+                let expected = ours.applied_to(&case.django, self);
+                (expected, Some(difference.reason.as_str()))
+            }
+        }
+    }
+}
+
+impl Difference {
+    fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.cases.iter().chain(self.each.keys()).copied()
+    }
+
+    fn ours(&self, n: usize) -> Option<&Ours> {
+        let all = self.cases.contains(&n).then_some(&self.ours);
+        all.or_else(|| self.each.get(&n))
+    }
+}
+
+impl Ours {
+    fn applied_to(&self, django: &Expected, file: &CaseFile) -> Expected {
+        let mut expected = match self.like {
+            Some(n) => file.case(n).django.clone(),
+            None => django.clone(),
+        };
+        expected.status = self.status.unwrap_or(expected.status);
+        for (name, values) in &self.headers {
+            match values {
+                Some(values) => expected.headers.insert(name.clone(), values.clone()),
+                None => expected.headers.remove(name),
+            };
+        }
+        if let Some(body) = &self.body {
+            expected.body.clone_from(body);
+            expected.page = None;
+        }
+        if let Some(effect) = &self.effect {
+            expected.effect.clone_from(effect);
+        }
+        expected
+    }
+}
