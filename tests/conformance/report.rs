@@ -42,7 +42,11 @@ impl<'a> Report<'a> {
     }
 
     pub fn add(&mut self, case: &'a Case, outcome: Outcome<'a>) {
-        if self.sections.last().is_none_or(|last| last.name != case.section) {
+        if self
+            .sections
+            .last()
+            .is_none_or(|last| last.name != case.section)
+        {
             self.sections.push(Section {
                 name: &case.section,
                 same: 0,
@@ -55,7 +59,10 @@ impl<'a> Report<'a> {
             Outcome::Same => section.same += 1,
             Outcome::Different(reason) => {
                 section.different += 1;
-                let known = self.reasons.values_mut().find(|(known, _)| *known == reason);
+                let known = self
+                    .reasons
+                    .values_mut()
+                    .find(|(known, _)| *known == reason);
                 match known {
                     Some((_, cases)) => cases.push(case.n),
                     None => drop(self.reasons.insert(case.n, (reason, vec![case.n]))),
@@ -78,7 +85,10 @@ impl fmt::Display for Report<'_> {
         let width = 48;
         let line = |f: &mut fmt::Formatter<'_>, name: &str, numbers: [usize; 4]| {
             let [cases, same, different, wrong] = numbers;
-            writeln!(f, "{name:width$} {cases:>6} {same:>6} {different:>12} {wrong:>6}")
+            writeln!(
+                f,
+                "{name:width$} {cases:>6} {same:>6} {different:>12} {wrong:>6}"
+            )
         };
         writeln!(f, "\nDjango's wire on {}\n", self.backend)?;
         writeln!(
