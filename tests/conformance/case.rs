@@ -1,8 +1,11 @@
 //! The case file, and what we answer differently.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+
+/// Where the differences are told to those who move from Django.
+const GUIDE: &str = include_str!("../../docs/django.md");
 
 /// `cases.json` and `differences.json`, put together.
 #[derive(Deserialize)]
@@ -161,12 +164,25 @@ impl CaseFile {
         let mut file: Self = serde_json::from_str(include_str!("cases.json")).expect("cases.json");
         file.differences =
             serde_json::from_str(include_str!("differences.json")).expect("differences.json");
-        let mut seen = std::collections::BTreeSet::new();
-        for n in file.differences.iter().flat_map(Difference::numbers) {
-            assert!(seen.insert(n), "case {n} stands in two differences");
-            assert!((1..=file.cases.len()).contains(&n), "there is no case {n}");
-        }
+        file.check();
         file
+    }
+
+    fn check(&self) {
+        let mut seen = BTreeSet::new();
+        for difference in &self.differences {
+            let numbers = difference.numbers();
+            for n in &numbers {
+                assert!(seen.insert(*n), "case {n} stands in two differences");
+                assert!((1..=self.cases.len()).contains(n), "there is no case {n}");
+            }
+            let cell = format!("| {} |", ranges(&numbers));
+            assert!(
+                GUIDE.contains(&cell),
+                "docs/django.md has no row with the cases {cell}: {}",
+                difference.reason
+            );
+        }
     }
 
     pub fn case(&self, n: usize) -> &Case {
@@ -191,8 +207,11 @@ impl CaseFile {
 }
 
 impl Difference {
-    fn numbers(&self) -> impl Iterator<Item = usize> {
-        self.cases.iter().chain(self.each.keys()).copied()
+    /// The numbers of its cases, in their order.
+    fn numbers(&self) -> Vec<usize> {
+        let mut numbers: Vec<usize> = self.cases.iter().chain(self.each.keys()).copied().collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     fn ours(&self, n: usize) -> Option<&Ours> {
@@ -223,4 +242,18 @@ impl Ours {
         }
         expected
     }
+}
+
+/// `3 5-7 12`: neighbours of more than two are a range.
+pub fn ranges(sorted: &[usize]) -> String {
+    let runs = sorted.chunk_by(|a, b| a + 1 == *b);
+    let text = |run: &[usize]| match run {
+        [first, .., last] if run.len() > 2 => format!("{first}-{last}"),
+        run => run
+            .iter()
+            .map(usize::to_string)
+            .collect::<Vec<_>>()
+            .join(" "),
+    };
+    runs.map(text).collect::<Vec<_>>().join(" ")
 }

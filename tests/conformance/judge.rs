@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{NaiveDateTime, Utc};
 use portcullis::django::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec};
+use portcullis::models::Timestamp;
 use serde_json::Value;
 
 use crate::case::{Case, CaseFile, Expected, HeaderValues, Piece};
@@ -14,6 +15,8 @@ use crate::wire::Answer;
 /// Compared by their one value; `Vary` and `Set-Cookie` have rules of their own.
 const HEADERS: [&str; 4] = ["Content-Type", "WWW-Authenticate", "Allow", "Location"];
 const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
+/// Seconds that a new session lives.
+const SESSION_AGE: i64 = 1_209_600;
 /// Stands in an expected body for whatever a parser has to say.
 const ANY: &str = "<any>";
 
@@ -125,7 +128,7 @@ impl<'a> Judge<'a> {
             names.insert(value.clone(), name.clone());
         }
         for key in before.tokens.keys().chain(after.tokens.keys()) {
-            if !before.tokens.contains_key(key) {
+            if !before.tokens.contains_key(key) && is_token(key) {
                 names.insert(key.clone(), "<new token>".to_owned());
                 self.memory
                     .insert(format!("<token of {}>", case.n), key.clone());
@@ -199,19 +202,18 @@ impl<'a> Judge<'a> {
             None if before.sessions.contains_key(key) => key.to_owned(),
             None => "key not sent".to_owned(),
         };
-        for (key, data) in &after.sessions {
+        for (key, new) in &after.sessions {
+            let content = self.content(&new.data, after);
             match before.sessions.get(key) {
-                None => {
-                    let content = self.content(data, after);
-                    effect.push(format!("+session[{}] {content}", label(key)));
+                None => effect.push(format!("+session[{}] {content}", label(key))),
+                Some(old) if old != new => {
+                    let old = self.content(&old.data, after);
+                    effect.push(format!("~session[{}] {old} -> {content}", label(key)));
                 }
-                Some(old) if old != data => effect.push(format!(
-                    "~session[{}] {} -> {}",
-                    label(key),
-                    self.content(old, after),
-                    self.content(data, after)
-                )),
-                Some(_) => {}
+                Some(_) => continue,
+            }
+            if !is_near(new.expires, SESSION_AGE) {
+                effect.push(format!("{} ends at {:?}", label(key), new.expires));
             }
         }
         for key in before.sessions.keys() {
@@ -223,6 +225,9 @@ impl<'a> Judge<'a> {
             let old = &before.users[id];
             if old.last_login != new.last_login {
                 effect.push(format!("last_login({})", self.user(*id)));
+                if !new.last_login.is_some_and(|at| is_near(at, 0)) {
+                    effect.push(format!("last_login is {:?}", new.last_login));
+                }
             }
             if old.password != new.password {
                 let kind = |password: &str| {
@@ -266,10 +271,10 @@ impl<'a> Judge<'a> {
             };
             *hash = name.into();
         }
-        if let Some(backend) = data.get_mut("_auth_user_backend") {
-            if *backend == MODEL_BACKEND {
-                *backend = "<ModelBackend>".into();
-            }
+        if let Some(backend) = data.get_mut("_auth_user_backend")
+            && *backend == MODEL_BACKEND
+        {
+            *backend = "<ModelBackend>".into();
         }
         serde_json::to_string(&data).expect("JSON")
     }
@@ -344,6 +349,20 @@ fn cookies(answer: &Answer) -> Vec<(String, String)> {
     .collect()
 }
 
+/// Whether that is so many seconds from now, give or take what a slow request
+/// and a cut fraction make of it.
+fn is_near(moment: Timestamp, seconds: i64) -> bool {
+    let off = (moment.to_utc() - Utc::now()).num_seconds() - seconds;
+    (-30..=1).contains(&off)
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() == 40
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
 fn is_session_key(text: &str) -> bool {
     text.len() == 32
         && text
@@ -366,8 +385,7 @@ fn sorted_attributes(cookie: &str) -> String {
         .join("; ")
 }
 
-/// Names the end of a cookie's life that fits its `Max-Age`, give or take a
-/// few seconds.
+/// Names the end of a cookie's life that fits its `Max-Age`.
 fn mask_expiry(cookie: &str) -> String {
     let attribute = |wanted: &str| {
         cookie
@@ -383,8 +401,7 @@ fn mask_expiry(cookie: &str) -> String {
     let (Ok(end), Ok(max_age)) = (end, max_age.parse::<i64>()) else {
         return cookie.to_owned();
     };
-    let off = (end.and_utc() - Utc::now()).num_seconds() - max_age;
-    if (-30..=5).contains(&off) {
+    if is_near(Timestamp::new(end.and_utc()), max_age) {
         cookie.replace(expires, "<now + Max-Age>")
     } else {
         cookie.to_owned()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::case::Case;
+use crate::case::{Case, ranges};
 use crate::judge::Outcome;
 
 pub struct Report<'a> {
@@ -103,13 +103,14 @@ impl fmt::Display for Report<'_> {
         let replayed: usize = sum(|s| s.cases());
         let [same, different] = [sum(|s| s.same), sum(|s| s.different)];
         line(f, "all", [replayed, same, different, self.wrong.len()])?;
-        if replayed < self.all {
-            writeln!(f, "not asked for: {} of {}", self.all - replayed, self.all)?;
-        }
+        writeln!(
+            f,
+            "\nSent {replayed} of the {} captured requests.",
+            self.all
+        )?;
         writeln!(f, "\nDifferent on purpose:")?;
         for (reason, cases) in self.reasons.values() {
-            let numbers: Vec<String> = cases.iter().map(|n| format!("#{n}")).collect();
-            writeln!(f, "- {reason}: {}", numbers.join(" "))?;
+            writeln!(f, "- {reason}: {}", ranges(cases))?;
         }
         for (case, complaints) in &self.wrong {
             writeln!(f, "\nWRONG #{} {}: {}", case.n, case.section, case.name)?;

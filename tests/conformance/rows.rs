@@ -25,14 +25,20 @@ pub struct Snapshot {
     pub users: BTreeMap<i64, UserState>,
     /// The owner's id, by key.
     pub tokens: BTreeMap<String, i64>,
-    /// The data, by key.
-    pub sessions: BTreeMap<String, String>,
+    /// By key.
+    pub sessions: BTreeMap<String, SessionState>,
 }
 
 #[derive(Queryable, PartialEq)]
 pub struct UserState {
     pub password: String,
     pub last_login: Option<Timestamp>,
+}
+
+#[derive(Queryable, PartialEq)]
+pub struct SessionState {
+    pub data: String,
+    pub expires: Timestamp,
 }
 
 macro_rules! on {
@@ -129,8 +135,11 @@ impl Rows {
         let tokens: Vec<(String, i64)> = on!(self, c => authtoken_token::table
             .select((authtoken_token::key, authtoken_token::user_id))
             .load(c));
-        let sessions: Vec<(String, String)> = on!(self, c => django_session::table
-            .select((django_session::session_key, django_session::session_data))
+        let sessions: Vec<(String, SessionState)> = on!(self, c => django_session::table
+            .select((
+                django_session::session_key,
+                (django_session::session_data, django_session::expire_date),
+            ))
             .load(c));
         Snapshot {
             users: users.into_iter().collect(),
