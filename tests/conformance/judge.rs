@@ -32,7 +32,7 @@ pub struct Judge<'a> {
     file: &'a CaseFile,
     codec: SessionCodec,
     session_hash: SessionAuthHash,
-    /// What earlier cases were given, by its name in later ones.
+    /// What the cases of this chain were given, by its name in later ones.
     memory: BTreeMap<String, String>,
 }
 
@@ -88,6 +88,9 @@ impl<'a> Judge<'a> {
             Err(problem) => return Outcome::Wrong(vec![problem]),
         };
         let file = self.file;
+        if !case.keep {
+            self.memory.clear();
+        }
         // What a refused login does not give is asked for all the same.
         for (name, nothing) in [
             ("token", "nosuchtoken"),
