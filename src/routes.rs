@@ -15,7 +15,7 @@ use crate::auth::session::USER_ID;
 use crate::handlers::{
     account, health, login, logout, not_found, obtain_token, static_files, user,
 };
-use crate::http::csrf::Csrf;
+use crate::http::csrf::{self, Csrf};
 use crate::http::negotiate::{self, Renderers};
 use crate::http::session_cookie::SessionCookie;
 use crate::http::session_store::DjangoSessionStore;
@@ -106,6 +106,7 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
     let with_sessions = web::scope("")
         .wrap(IdentityMiddleware::builder().id_key(USER_ID).build())
         .wrap(sessions)
+        .wrap(from_fn(csrf::replace_malformed))
         .wrap(from_fn(session_cookie::translate))
         .wrap(from_fn(host::check));
 

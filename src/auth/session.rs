@@ -295,7 +295,8 @@ impl Auth {
         if found.is_none() && self.0.keyring.is_sealed() {
             found = models::session::find_live(connection, key.expose(), now)?;
         }
-        if self.delete_session_row(connection, key)? == 0 {
+        // As in Django, a row that has expired is left to `clearsessions`.
+        if found.is_none() || self.delete_session_row(connection, key)? == 0 {
             return Ok(None);
         }
         let SessionRow::Live(data) = self.decode(found) else {

@@ -109,10 +109,13 @@ impl Kind {
         if is_empty {
             return Ok(Self::Empty);
         }
-        let header = headers
-            .get(CONTENT_TYPE)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-            .unwrap_or_default();
+        // Two headers are one with a comma, as Django under ASGI joins them:
+        // a body of two types is of none that we know.
+        let values: Vec<_> = headers
+            .get_all(CONTENT_TYPE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        let header = values.join(",");
         let unsupported = || ApiError::UnsupportedMediaType(header.clone());
         if header.len() > 256 {
             return Err(unsupported());

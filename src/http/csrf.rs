@@ -1,12 +1,16 @@
 //! Cross-site request forgery: Django's cookie and token, and the browser's
 //! own word (`Origin`, `Sec-Fetch-Site`) on where a request comes from.
 
-use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER, SET_COOKIE,
 };
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpResponse, web};
 use url::Url;
 
+use super::cookies::RequestCookies;
 use super::error::ApiError;
 use super::session_cookie::expires_in;
 use crate::django::csrf::{FormatError, check_format, matches, new_secret};
@@ -172,7 +176,7 @@ fn problem(error: FormatError) -> &'static str {
 }
 
 /// Gives the browser this secret.
-pub fn give(response: &mut HttpResponse, secret: &str, csrf: &Csrf) {
+pub fn give(headers: &mut HeaderMap, secret: &str, csrf: &Csrf) {
     let secure = match csrf.public_url.scheme() {
         "https" => "; Secure",
         _ => "",
@@ -182,7 +186,7 @@ pub fn give(response: &mut HttpResponse, secret: &str, csrf: &Csrf) {
         expires_in(MAX_AGE)
     );
     if let Ok(value) = HeaderValue::from_str(&text) {
-        response.headers_mut().append(SET_COOKIE, value);
+        headers.append(SET_COOKIE, value);
     }
 }
 
@@ -190,5 +194,32 @@ pub fn give(response: &mut HttpResponse, secret: &str, csrf: &Csrf) {
 /// was known before the login is void after it.
 pub fn rotate(response: &mut HttpResponse, csrf: &Csrf) {
     let secret = new_secret(&mut rand::rng());
-    give(response, &secret, csrf);
+    give(response.headers_mut(), &secret, csrf);
+}
+
+/// The middleware: a cookie that cannot be a secret is replaced with any
+/// answer, as Django does it, or its browser could never write again.
+pub async fn replace_malformed(
+    csrf: web::Data<Csrf>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let is_malformed = request
+        .extensions()
+        .get::<RequestCookies>()
+        .and_then(|cookies| cookies.csrf.as_deref())
+        .is_some_and(|text| check_format(text).is_err());
+    let mut response = next.call(request).await?;
+    if is_malformed && !is_given(response.headers()) {
+        let secret = new_secret(&mut rand::rng());
+        give(response.headers_mut(), &secret, &csrf);
+    }
+    Ok(response)
+}
+
+fn is_given(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(SET_COOKIE)
+        .filter_map(|value| value.as_bytes().strip_prefix(COOKIE.as_bytes()))
+        .any(|rest| rest.starts_with(b"="))
 }

@@ -158,7 +158,7 @@ impl FormSecret {
     /// Gives the browser the cookie, if it has none.
     pub fn set_on(&self, mut response: HttpResponse, csrf: &Csrf) -> HttpResponse {
         if self.is_new {
-            csrf::give(&mut response, &self.secret, csrf);
+            csrf::give(response.headers_mut(), &self.secret, csrf);
         }
         response
     }
