@@ -62,21 +62,22 @@ pub struct Application {
 }
 
 impl Application {
-    /// Migrates and opens the database, and binds the address.
+    /// Binds the address, and migrates and opens the database.
     pub fn build(settings: &Settings) -> Result<Self, StartError> {
         Self::build_with_clock(settings, Clock::system())
     }
 
     /// The same, with a clock that somebody else can move.
     pub fn build_with_clock(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
-        let database = open(settings)?;
-        let auth = Auth::new(settings, database, clock)?;
+        // A port that is taken is found out before anything is changed.
         let bind_error = |reason| StartError::Bind {
             address: settings.bind,
             reason,
         };
         let listener = std::net::TcpListener::bind(settings.bind).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
+        let database = open(settings)?;
+        let auth = Auth::new(settings, database, clock)?;
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
         let cors_origins: Arc<[String]> = settings.cors_origins.clone().into();

@@ -296,7 +296,8 @@ fn parse_origin(text: &str, wildcard: bool) -> Result<String, String> {
         _ => text.to_owned(),
     };
     let url = Url::parse(&concrete).map_err(|_| problem())?;
-    if !matches!(url.scheme(), "http" | "https") || url.origin().ascii_serialization() != concrete {
+    let is_exact = url.origin().ascii_serialization() == concrete && !concrete.contains('*');
+    if !matches!(url.scheme(), "http" | "https") || !is_exact {
         return Err(problem());
     }
     Ok(text.to_owned())

@@ -22,7 +22,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
         );
     }
     application.run_until_stopped().await?;
-    println!("Portcullis has stopped.");
+    tracing::info!("stopped");
     Ok(())
 }
 

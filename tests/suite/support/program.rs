@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use super::app::SECRET_KEY;
 use super::database::TestDatabase;
@@ -24,9 +26,31 @@ pub fn program_on(database: &TestDatabase, folder: &Path) -> Command {
     command
 }
 
+/// Longest time that a command may take before it is taken for hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Runs it to its end.
 pub fn run(command: &mut Command) -> Finished {
-    Finished(command.output().expect("the program"))
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let id = child.id().to_string();
+    let (finished, waiting) = std::sync::mpsc::channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &id]).status();
+        }
+    });
+    let output = child.wait_with_output().expect("its output");
+    drop(finished);
+    watchdog.join().expect("the watchdog");
+    assert!(
+        output.status.code().is_some(),
+        "{command:?} had to be killed"
+    );
+    Finished(output)
 }
 
 /// What it said, and how it ended.
