@@ -30,7 +30,7 @@ pub use self::user_table::UserTable;
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// A borrowed connection to either database. Queries are written once and
-/// expanded for both by [`on!`](crate::db::on).
+/// expanded for both by the `on!` macro.
 pub enum Connection<'a> {
     /// SQLite, embedded in this process.
     Sqlite(&'a mut SqliteConnection),

@@ -11,7 +11,7 @@
 //! holds nothing that can be presented; but who has the secret key can make
 //! the same token again from its row, which keeps DRF's one token a user.
 //!
-//! NEVER CHANGE the formats or [`TOKEN_PURPOSE`]: every token out there would
+//! NEVER CHANGE the formats or `TOKEN_PURPOSE`: every token out there would
 //! be void.
 
 use base64::Engine as _;
