@@ -156,7 +156,7 @@ impl Auth {
         upgraded: Option<&str>,
         presented: Option<&SessionKey>,
     ) -> QueryResult<Option<LogIn>> {
-        if !models::user::record_login(connection, user, self.now(), upgraded)? {
+        if !models::user::record_login(connection, user, Some(self.now()), upgraded)? {
             return Ok(None);
         }
         let token = self.store_token(connection, user.id)?;
@@ -179,13 +179,19 @@ impl Auth {
     /// DRF's `obtain_auth_token`: no session, and no note of the login.
     pub async fn obtain_token(&self, credentials: &Credentials) -> Result<Token, AuthError> {
         let user = self.authenticate(credentials).await?;
+        let upgraded = self.upgraded_hash(&user, credentials).await?;
         let auth = self.clone();
-        let token = self
-            .0
+        self.0
             .database
-            .write(move |c| auth.store_token(c, user.id))
-            .await?;
-        Ok(token)
+            .write(move |c| {
+                if models::user::record_login(c, &user, None, upgraded.as_deref())? {
+                    auth.store_token(c, user.id).map(Some)
+                } else {
+                    Ok(None)
+                }
+            })
+            .await?
+            .ok_or(AuthError::InvalidCredentials)
     }
 
     fn store_token(&self, connection: &mut Connection<'_>, user: UserId) -> QueryResult<Token> {

@@ -120,6 +120,10 @@ impl Settings {
             "PORTCULLIS_STORAGE",
             &[("sealed", Storage::Sealed), ("django", Storage::Django)],
         )?;
+        let public_url = values.optional("PORTCULLIS_PUBLIC_URL", parse_public_url)?;
+        let is_https = public_url
+            .as_ref()
+            .is_some_and(|url| url.scheme() == "https");
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let hasher_is_set = values.is_set("PORTCULLIS_PASSWORD_HASHER");
         Ok(Self {
@@ -128,9 +132,17 @@ impl Settings {
                 text.parse()
                     .map_err(|_| "not an address such as 127.0.0.1:8000".to_owned())
             })?,
-            public_url: values.optional("PORTCULLIS_PUBLIC_URL", parse_public_url)?,
+            public_url,
             allowed_hosts: values.list("PORTCULLIS_ALLOWED_HOSTS", host::parse_pattern)?,
-            session_cookie: values.parse("PORTCULLIS_SESSION_COOKIE", parse_cookie_name)?,
+            session_cookie: values.parse("PORTCULLIS_SESSION_COOKIE", |text| {
+                if text.starts_with("__") && !is_https {
+                    return Err(
+                        "browsers drop such a cookie unless PORTCULLIS_PUBLIC_URL is https"
+                            .to_owned(),
+                    );
+                }
+                parse_cookie_name(text)
+            })?,
             secret_keys: secret_keys(&values, &database_url)?,
             storage,
             user_table: values.parse("PORTCULLIS_USER_TABLE", |text| {

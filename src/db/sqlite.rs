@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use diesel::connection::{AnsiTransactionManager, Connection as _, SimpleConnection};
+use diesel::connection::{
+    AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager,
+};
 use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
@@ -74,7 +76,14 @@ impl Sqlite {
         let (writer, jobs) = sync_channel(QUEUE);
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write_jobs(connection, &jobs))?;
+            .spawn({
+                let (path, user_table) = (path.to_owned(), user_table.clone());
+                move || {
+                    write_jobs(connection, &jobs, || {
+                        connect(&path, WRITER_PRAGMAS, user_table.as_deref())
+                    });
+                }
+            })?;
         Ok(Self {
             path: path.to_owned(),
             user_table,
@@ -158,11 +167,23 @@ fn connect(
 }
 
 /// The writer thread: takes what waits, does it all, commits once, answers.
-fn write_jobs(mut connection: SqliteConnection, jobs: &Receiver<Job>) {
+fn write_jobs(
+    mut connection: SqliteConnection,
+    jobs: &Receiver<Job>,
+    reconnect: impl Fn() -> ConnectionResult<SqliteConnection>,
+) {
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP - 1));
         write_group(&mut connection, group);
+        // A rollback that failed (a full disk, say) leaves the connection in a
+        // state in which Diesel refuses everything from then on.
+        if AnsiTransactionManager::is_broken_transaction_manager(&mut connection) {
+            match reconnect() {
+                Ok(new) => connection = new,
+                Err(error) => tracing::error!(%error, "the database cannot be opened again"),
+            }
+        }
     }
 }
 

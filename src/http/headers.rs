@@ -42,7 +42,7 @@ pub async fn add(
         headers.insert(name, HeaderValue::from_static(value));
     }
     if csrf.public_url.scheme() == "https" {
-        let year = "max-age=31536000; includeSubDomains";
+        let year = "max-age=31536000";
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(year));
     }
     // Static files say themselves how long they may be kept.

@@ -122,28 +122,30 @@ pub fn create(connection: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResul
     }
 }
 
-/// Notes a login, and stores the hash that it upgraded to, if it did.
+/// Notes a login, where it is to be noted, and stores the hash that it upgraded
+/// to, if it did.
 ///
 /// `false` if the user was deleted, deactivated or given another password
 /// since `user` was read: the login that was being checked is then void.
 pub fn record_login(
     connection: &mut Connection<'_>,
     user: &User,
-    now: Timestamp,
+    last_login: Option<Timestamp>,
     upgraded: Option<&str>,
 ) -> QueryResult<bool> {
     let is_same = |found: User| found.is_active && found.password == user.password;
     if !lock(connection, user.id)?.is_some_and(is_same) {
         return Ok(false);
     }
-    let password = upgraded.unwrap_or(&user.password);
-    on!(connection, c => diesel::update(accounts_customuser::table)
-        .filter(accounts_customuser::id.eq(user.id))
-        .set((
-            accounts_customuser::last_login.eq(now),
-            accounts_customuser::password.eq(password),
-        ))
-        .execute(c))?;
+    if last_login.is_some() || upgraded.is_some() {
+        on!(connection, c => diesel::update(accounts_customuser::table)
+            .filter(accounts_customuser::id.eq(user.id))
+            .set((
+                last_login.map(|at| accounts_customuser::last_login.eq(at)),
+                upgraded.map(|encoded| accounts_customuser::password.eq(encoded)),
+            ))
+            .execute(c))?;
+    }
     Ok(true)
 }
 

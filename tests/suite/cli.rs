@@ -338,6 +338,7 @@ fn what_cannot_be_set_stops_the_start_with_one_line() {
         ("PORTCULLIS_ALLOWED_HOSTS", "a b"),
         ("PORTCULLIS_SESSION_COOKIE", "a;b"),
         ("PORTCULLIS_SESSION_COOKIE", "csrftoken"),
+        ("PORTCULLIS_SESSION_COOKIE", "__Host-sessionid"),
         ("PORTCULLIS_SECRET_KEY", "changeme"),
         ("PORTCULLIS_STORAGE", "open"),
         ("PORTCULLIS_USER_TABLE", "a b"),

@@ -18,6 +18,7 @@ mod support;
 
 mod bodies;
 mod cli;
+mod django;
 mod faults;
 mod hosts;
 mod login;
@@ -35,6 +36,7 @@ use support::registry::{DatabaseTest, PlainTest};
 const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     bodies::TESTS,
     cli::TESTS,
+    django::TESTS,
     faults::TESTS,
     hosts::TESTS,
     login::TESTS,
