@@ -125,3 +125,21 @@ pub fn find_clear(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Ve
         .limit(limit)
         .load(c))
 }
+
+/// How many sessions have expired.
+pub fn count_expired(connection: &mut Connection<'_>, now: Timestamp) -> QueryResult<i64> {
+    on!(connection, c => django_session::table
+        .filter(django_session::expire_date.le(now))
+        .count()
+        .get_result(c))
+}
+
+/// The data of the session that ends last.
+pub fn find_newest(connection: &mut Connection<'_>) -> QueryResult<Option<String>> {
+    on!(connection, c => django_session::table
+        .order(django_session::expire_date.desc())
+        .select(django_session::session_data)
+        .limit(1)
+        .get_result(c)
+        .optional())
+}

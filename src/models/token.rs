@@ -102,3 +102,12 @@ pub fn find_clear(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Ve
         .limit(limit)
         .load(c))
 }
+
+/// How many tokens belong to users who are not active.
+pub fn count_of_inactive(connection: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(connection, c => authtoken_token::table
+        .inner_join(accounts_customuser::table)
+        .filter(accounts_customuser::is_active.eq(false))
+        .count()
+        .get_result(c))
+}

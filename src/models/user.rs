@@ -178,3 +178,32 @@ fn lock(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>
             .optional(),
     }
 }
+
+/// Some users' hashes, in order of id, from the one after `last` on.
+pub fn find_passwords_after(
+    connection: &mut Connection<'_>,
+    last: UserId,
+    limit: i64,
+) -> QueryResult<Vec<(UserId, String)>> {
+    on!(connection, c => accounts_customuser::table
+        .filter(accounts_customuser::id.gt(last))
+        .order(accounts_customuser::id)
+        .select((accounts_customuser::id, accounts_customuser::password))
+        .limit(limit)
+        .load(c))
+}
+
+diesel::define_sql_function! {
+    /// The database's own idea of lower case.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// One of each set of names that differ in nothing but upper and lower case.
+pub fn find_names_by_case(connection: &mut Connection<'_>) -> QueryResult<Vec<String>> {
+    on!(connection, c => accounts_customuser::table
+        .group_by(lower(accounts_customuser::username))
+        .having(diesel::dsl::count_star().gt(1))
+        .select(diesel::dsl::min(accounts_customuser::username))
+        .load::<Option<String>>(c))
+    .map(|names| names.into_iter().flatten().collect())
+}

@@ -12,6 +12,7 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     another_projects_user_table_is_used_and_left_alone,
     a_user_table_that_is_not_there_is_named,
     sealing_survives_being_killed,
+    check_says_what_will_carry_over,
 ];
 
 /// A project's tables, as Django makes them: integer keys, a column of its own.
@@ -213,4 +214,67 @@ async fn sealing_survives_being_killed(backend: Backend) {
     assert_eq!(by_token["username"], "alice");
     let cookie = format!("sessionid={}", login.cookie("sessionid").unwrap());
     assert_eq!(ask("Cookie", cookie).await["username"], "alice");
+}
+
+async fn check_says_what_will_carry_over(backend: Backend) {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    let check = || run(program_on(&database, folder.path()).arg("check"));
+    run(program_on(&database, folder.path()).arg("migrate")).ok();
+    let missing = "DROP TABLE django_session";
+    for (id, (name, password, active)) in [
+        ("alice", "pbkdf2_sha256$600000$salt$hash", "TRUE"),
+        ("Alice", "pbkdf2_sha256$600000$salt$hash", "TRUE"),
+        ("bob", "bcrypt_sha256$$2b$12$abc", "FALSE"),
+        (
+            "carol",
+            "argon2$argon2id$v=19$m=102400,t=2,p=8$c2FsdA$aGFzaA",
+            "TRUE",
+        ),
+        ("dave", "!unusable", "TRUE"),
+        ("erin", "", "TRUE"),
+        ("frank", "md5$salt$hash", "TRUE"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        database.execute(&format!(
+            "INSERT INTO accounts_customuser (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)
+               VALUES ({id}, '{password}', FALSE, '{name}', '', '', '', FALSE, {active}, '2026-11-23 00:00:00');
+             INSERT INTO authtoken_token (key, user_id, created) VALUES ('{id:040}', {id}, '2026-11-23 00:00:00')"
+        ));
+    }
+    database.execute(
+        "INSERT INTO django_session VALUES ('oldoldoldold', 'x', '2020-01-01 00:00:00');
+         INSERT INTO django_session VALUES ('newnewnewnew', 'signed:by:another', '2099-01-01 00:00:00')",
+    );
+
+    let checked = check();
+
+    assert_eq!(checked.code(), 1);
+    for line in [
+        "7 users",
+        "2 passwords: pbkdf2_sha256, 600000",
+        "1 passwords: bcrypt_sha256, 12",
+        "1 passwords: argon2, m=102400,t=2,p=8",
+        "1 passwords: no password",
+        "1 passwords: empty",
+        "1 passwords: unknown",
+        "7 token keys in clear",
+        "2 session keys in clear",
+        "1 expired sessions",
+        "1 tokens of inactive users",
+        "warning: PORTCULLIS_SECRET_KEY does not fit the newest session",
+        "warning: 3 users have no password that could fit",
+        "warning: 1 names are used twice but for upper and lower case, such as ",
+        "warning: 9 keys stand in clear",
+    ] {
+        assert!(
+            checked.stdout().contains(line),
+            "{line}\n{}",
+            checked.stdout()
+        );
+    }
+    database.execute(missing);
+    let text = check().stdout();
+    assert!(text.contains("no django_session table"), "{text}");
 }
