@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Timestamp, UserId};
+use super::{Timestamp, UserId, readable};
 use crate::db::{Connection, on};
 use crate::schema::accounts_customuser;
 
@@ -62,11 +62,10 @@ pub struct NewUser<'a> {
 
 /// The user of that id.
 pub fn find(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
-    on!(connection, c => accounts_customuser::table
+    readable(on!(connection, c => accounts_customuser::table
         .filter(accounts_customuser::id.eq(id))
         .select(User::as_select())
-        .get_result(c)
-        .optional())
+        .get_result(c)))
 }
 
 /// The user of exactly that name.
@@ -74,11 +73,10 @@ pub fn find_by_username(
     connection: &mut Connection<'_>,
     username: &str,
 ) -> QueryResult<Option<User>> {
-    on!(connection, c => accounts_customuser::table
+    readable(on!(connection, c => accounts_customuser::table
         .filter(accounts_customuser::username.eq(username))
         .select(User::as_select())
-        .get_result(c)
-        .optional())
+        .get_result(c)))
 }
 
 /// When the user last logged in.

@@ -13,6 +13,7 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     a_user_table_that_is_not_there_is_named,
     sealing_survives_being_killed,
     check_says_what_will_carry_over,
+    odd_rows_are_nobodys_and_stay_as_they_are,
 ];
 
 /// A project's tables, as Django makes them: integer keys, a column of its own.
@@ -277,4 +278,113 @@ async fn check_says_what_will_carry_over(backend: Backend) {
     database.execute(missing);
     let text = check().stdout();
     assert!(text.contains("no django_session table"), "{text}");
+}
+
+/// Rows that Django would not have written. PostgreSQL takes few of them.
+async fn odd_rows_are_nobodys_and_stay_as_they_are(backend: Backend) {
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_STORAGE", "django")]).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let (token, session) = (login.token(), login.cookie("sessionid").unwrap());
+    let rows = || {
+        let all = ["accounts_customuser", "authtoken_token", "django_session"];
+        app.database.count(all[0]) + app.database.count(all[1]) + app.database.count(all[2])
+    };
+    let good: [&str; 2] = [
+        "CREATE TABLE good_user AS SELECT * FROM accounts_customuser",
+        "CREATE TABLE good_session AS SELECT * FROM django_session",
+    ];
+    app.database.execute(&good.join(";"));
+    let restore = "DELETE FROM django_session; INSERT INTO django_session SELECT * FROM good_session;
+        UPDATE accounts_customuser SET
+          password = (SELECT password FROM good_user), last_login = (SELECT last_login FROM good_user),
+          email = (SELECT email FROM good_user), date_joined = (SELECT date_joined FROM good_user)";
+    let mut odd = vec![
+        (
+            "UPDATE accounts_customuser SET password = 'bcrypt_sha256$$2b$12$'",
+            400,
+            200,
+            401,
+        ),
+        (
+            "UPDATE accounts_customuser SET password = 'pbkdf2_sha256$2000000000$s$h'",
+            400,
+            200,
+            401,
+        ),
+        (
+            "UPDATE accounts_customuser SET password = 'argon2$argon2id$v=19$m=4294967295,t=9,p=1$c2FsdA$aGFzaA'",
+            400,
+            200,
+            401,
+        ),
+        (
+            "UPDATE accounts_customuser SET password = 'scrypt$1073741824$s$8$1$aGFzaA=='",
+            400,
+            200,
+            401,
+        ),
+        (
+            "UPDATE django_session SET session_data = 'eyJhIjoxfQ:1v6mOm:AAAA'",
+            200,
+            200,
+            401,
+        ),
+    ];
+    if app.database.is_sqlite() {
+        odd.extend([
+            (
+                "UPDATE accounts_customuser SET last_login = 'no date', date_joined = 7",
+                200,
+                200,
+                200,
+            ),
+            (
+                "UPDATE accounts_customuser SET last_login = x'ff00'",
+                200,
+                200,
+                200,
+            ),
+            (
+                "UPDATE accounts_customuser SET password = x'ff00fe'",
+                400,
+                401,
+                401,
+            ),
+            (
+                "UPDATE accounts_customuser SET email = x'ff00fe'",
+                400,
+                401,
+                401,
+            ),
+            (
+                "UPDATE django_session SET session_data = x'ff00fe'",
+                200,
+                200,
+                401,
+            ),
+            ("UPDATE django_session SET session_data = 17", 200, 200, 401),
+            ("UPDATE django_session SET expire_date = 17", 200, 200, 401),
+            ("UPDATE django_session SET expire_date = ''", 200, 200, 401),
+            (
+                "UPDATE authtoken_token SET created = 'no date'",
+                200,
+                200,
+                200,
+            ),
+        ]);
+    }
+    for (sql, by_password, by_token, by_session) in odd {
+        app.database.execute(sql);
+        let before = rows();
+        assert_eq!(app.user_by_token(&token).await.status, by_token, "{sql}");
+        let seen = app.user_by_session(&session).await.status;
+        assert_eq!(seen, by_session, "{sql}");
+        // A session whose password has changed goes, as in Django.
+        let flushed = i64::from(sql.contains("password = '") && by_session == 401);
+        assert_eq!(rows(), before - flushed, "{sql}");
+        let login = app.log_in(&app.program(), "alice", PASSWORD).await.status;
+        assert_eq!(login, by_password, "{sql}");
+        app.database.execute(restore);
+    }
 }
