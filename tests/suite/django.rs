@@ -10,6 +10,7 @@ use crate::support::registry::{DatabaseTest, on_each_database};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![
     another_projects_user_table_is_used_and_left_alone,
+    a_user_table_is_found_in_its_schema,
     a_user_table_that_is_not_there_is_named,
     sealing_survives_being_killed,
     check_says_what_will_carry_over,
@@ -117,6 +118,25 @@ async fn another_projects_user_table_is_used_and_left_alone(backend: Backend) {
         "the project's own column has no value: {refused}"
     );
     assert_eq!(tables(&app.database), before);
+}
+
+/// `schema.table` on PostgreSQL; SQLite, which has no schemas, has the table
+/// under its plain name.
+async fn a_user_table_is_found_in_its_schema(backend: Backend) {
+    let database = backend.create();
+    project(&database);
+    let table = match database.schema() {
+        Some(schema) => format!("{schema}.auth_user"),
+        None => "auth_user".to_owned(),
+    };
+    let settings = [("PORTCULLIS_USER_TABLE", table.as_str())];
+    let app = TestApp::start_on(database, &settings).await;
+
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+
+    assert_eq!(login.status, 200, "{}", login.body);
+    let user = app.user_by_token(&login.token()).await;
+    assert_eq!(user.json()["email"], "a@example.org");
 }
 
 async fn a_user_table_that_is_not_there_is_named(backend: Backend) {
