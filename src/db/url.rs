@@ -19,12 +19,21 @@ impl DatabaseUrl {
     /// `postgres://…`; anything else is an error that says what to type.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            // libpq would repeat the whole word in its error, and the word may
+            // be the password.
+            if !is_percent_encoded(text) {
+                return Err("a `%` in a PostgreSQL URL must be written %25".to_owned());
+            }
             return Url::parse(text)
                 .map(|_| Self::Postgres(text.to_owned()))
                 .map_err(|error| format!("not a PostgreSQL URL ({error})"));
         }
+        if is_key_value(text) {
+            return Err("write it as postgres://user:password@host/database".to_owned());
+        }
         let path = text.strip_prefix("sqlite://").unwrap_or(text);
-        if path.contains("://") || path.starts_with("sqlite:") {
+        let schemes = ["sqlite:", "postgres:", "postgresql:"];
+        if path.contains("://") || schemes.iter().any(|scheme| path.starts_with(scheme)) {
             return Err("the scheme is neither sqlite:// nor postgres://".to_owned());
         }
         if path.is_empty() || path == ":memory:" || path.starts_with("file:") {
@@ -35,6 +44,23 @@ impl DatabaseUrl {
         }
         Ok(Self::Sqlite(PathBuf::from(path)))
     }
+}
+
+/// Whether each `%` begins a byte that libpq takes: two hex digits, not zero.
+fn is_percent_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|rest| {
+        rest.get(..2)
+            .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()) && digits != "00")
+    })
+}
+
+/// libpq's other form, `host=… user=… password=…`: it must not be taken for
+/// the name of a file, which is made, and shown.
+fn is_key_value(text: &str) -> bool {
+    let keys = ["host", "hostaddr", "dbname", "user", "password", "service"];
+    text.split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .any(|(key, _)| keys.contains(&key))
 }
 
 impl fmt::Display for DatabaseUrl {
@@ -80,6 +106,17 @@ mod tests {
         assert!(matches!(file("postgres://u@h/d"), DatabaseUrl::Postgres(_)));
         for wrong in ["", "sqlite://", "mysql://h/d", ":memory:", "sqlite://a?b"] {
             assert!(DatabaseUrl::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(DatabaseUrl::parse("postgres://u:100%25@h/d").is_ok());
+        for wrong in [
+            "postgres:/u:hush@h/d",
+            "host=h user=u password=hush dbname=d",
+            "postgres://u:hush%zz@h/d",
+            "postgres://u:hush%00@h/d",
+            "postgres://u:hush%",
+        ] {
+            let problem = DatabaseUrl::parse(wrong).unwrap_err();
+            assert!(!problem.contains("hush"), "{wrong}: {problem}");
         }
     }
 
