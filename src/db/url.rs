@@ -44,6 +44,46 @@ impl DatabaseUrl {
         }
         Ok(Self::Sqlite(PathBuf::from(path)))
     }
+
+    /// Whether the URL holds a password, which nobody may be shown.
+    pub fn has_password(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(text) => *text != self.without_password(),
+        }
+    }
+
+    /// The whole URL but its passwords, to be typed again.
+    pub fn without_password(&self) -> String {
+        let Self::Postgres(text) = self else {
+            return self.to_string();
+        };
+        let (address, query) = match text.split_once('?') {
+            Some((address, query)) => (address, Some(query)),
+            None => (text.as_str(), None),
+        };
+        let mut url = match address.rsplit_once('@') {
+            Some((user, rest)) => match user.split_once("://") {
+                Some((scheme, user)) => {
+                    let name = user.split(':').next().unwrap_or_default();
+                    format!("{scheme}://{name}@{rest}")
+                }
+                None => address.to_owned(),
+            },
+            None => address.to_owned(),
+        };
+        let is_secret =
+            |pair: &&str| pair.starts_with("password=") || pair.starts_with("sslpassword=");
+        let rest: Vec<&str> = query
+            .into_iter()
+            .flat_map(|query| query.split('&'))
+            .filter(|pair| !is_secret(pair))
+            .collect();
+        if !rest.is_empty() {
+            url = format!("{url}?{}", rest.join("&"));
+        }
+        url
+    }
 }
 
 /// Whether each `%` begins a byte that libpq takes: two hex digits, not zero.
@@ -125,5 +165,20 @@ mod tests {
         let url = DatabaseUrl::parse("postgres://me:hush@db:5433/app?password=hush").unwrap();
         assert_eq!(url.to_string(), "postgres://db:5433/app");
         assert!(!format!("{url:?}").contains("hush"));
+        for (text, shown) in [
+            (
+                "postgres://me:hush@db:5433/app?password=hush",
+                "postgres://me@db:5433/app",
+            ),
+            (
+                "postgres://me:h@ush@db/app?a=b%20c&sslpassword=hush",
+                "postgres://me@db/app?a=b%20c",
+            ),
+            ("postgres:///app?host=/run", "postgres:///app?host=/run"),
+        ] {
+            let url = DatabaseUrl::parse(text).unwrap();
+            assert_eq!(url.without_password(), shown);
+            assert_eq!(url.has_password(), text != shown, "{text}");
+        }
     }
 }
