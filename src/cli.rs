@@ -3,6 +3,18 @@
 //! Exit codes: 0 done; 1 could not be done, with one line on standard error
 //! that says why; 2 the command line itself is wrong.
 
+/// Prints a line on standard output, in the place of the standard macro, which
+/// panics when nobody reads it any more: `portcullis check | head -1` is no
+/// failure, and a server goes on serving.
+macro_rules! println {
+    () => {
+        $crate::cli::print_line(format_args!(""))
+    };
+    ($($argument:tt)*) => {
+        $crate::cli::print_line(format_args!($($argument)*))
+    };
+}
+
 mod check;
 mod demo;
 mod prompt;
@@ -10,8 +22,10 @@ mod seal;
 mod serve;
 mod users;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -60,6 +74,9 @@ enum Command {
     Check(check::CheckArgs),
 }
 
+/// Names the file of settings, in the place of `portcullis.toml`.
+const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
+
 /// Why a command was not done; one line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
@@ -91,13 +108,33 @@ pub fn run() -> ExitCode {
         Err(error) => error.exit(),
     };
     match actix_web::rt::System::new().block_on(dispatch(command, &matches)) {
+        Ok(_) if OUTPUT_IS_LOST.load(Ordering::Relaxed) => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
-            // One line, whatever a driver may have put into its message.
-            eprintln!("portcullis: {}", error.to_string().replace('\n', " "));
+            complain(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether something that was to be printed is neither written nor unwanted.
+static OUTPUT_IS_LOST: AtomicBool = AtomicBool::new(false);
+
+fn print_line(line: std::fmt::Arguments<'_>) {
+    let is_lost = |error: &std::io::Error| error.kind() != std::io::ErrorKind::BrokenPipe;
+    if let Err(error) = writeln!(std::io::stdout(), "{line}")
+        && is_lost(&error)
+        && !OUTPUT_IS_LOST.swap(true, Ordering::Relaxed)
+    {
+        complain(&format!("cannot write to standard output: {error}"));
+    }
+}
+
+/// One line, whatever a driver may have put into its message.
+fn complain(problem: &dyn std::fmt::Display) {
+    let line = problem.to_string().replace('\n', " ");
+    // If that cannot be written either, the exit code is what is left.
+    let _ = writeln!(std::io::stderr(), "portcullis: {line}");
 }
 
 async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, CliError> {
@@ -111,7 +148,10 @@ async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, Cl
         Command::Token(args) => users::token(&settings(matches)?, args).await?,
         Command::Seal => seal::seal(&settings(matches)?).await?,
         Command::Clearsessions => clear_sessions(&settings(matches)?).await?,
-        Command::Check(args) => return check::check(&settings(matches)?, &args).await,
+        Command::Check(args) => {
+            let settings = Settings::for_looking(values(matches)?)?;
+            return check::check(&settings, &args).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -143,14 +183,13 @@ fn auth(settings: &Settings) -> Result<Auth, CliError> {
 /// Adds a flag for each setting, to every command.
 fn flags(command: clap::Command) -> clap::Command {
     let flag = |key: &Key| {
-        let name = key.toml_name().replace('_', "-");
         let default = match (key.default, key.default_note) {
             ("", "") => String::new(),
             ("", note) => format!(" [default: {note}]"),
             (default, _) => format!(" [default: {default}]"),
         };
         Arg::new(key.name)
-            .long(clap::builder::Str::from(name))
+            .long(clap::builder::Str::from(key.flag_name()))
             .global(true)
             .value_name("VALUE")
             .help(format!("{}{default} [env: {}]", key.meaning, key.name))
@@ -170,13 +209,34 @@ fn set_flags(matches: &ArgMatches) -> Vec<(&'static str, String)> {
 }
 
 fn settings(matches: &ArgMatches) -> Result<Settings, CliError> {
-    let named = std::env::var_os("PORTCULLIS_CONFIG").map(PathBuf::from);
+    Ok(Settings::new(values(matches)?)?)
+}
+
+fn values(matches: &ArgMatches) -> Result<Values, CliError> {
+    let named = std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from);
     let path = named.clone().unwrap_or_else(|| "portcullis.toml".into());
-    // Only our own variables have to be text.
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let values = Values::from_flags(set_flags(matches))?
-        .with_environment(variables)?
-        .with_file(&path, named.is_some())?;
-    Ok(Settings::new(values)?)
+    Ok(Values::from_flags(set_flags(matches))?
+        .with_environment(environment()?)?
+        .with_file(&path, named.is_some())?)
+}
+
+/// The variables that are text; our own have to be.
+fn environment() -> Result<Vec<(String, String)>, CliError> {
+    let is_ours = |name: &str| {
+        name != CONFIG_VARIABLE && (name.starts_with("PORTCULLIS_") || name == "DATABASE_URL")
+    };
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            Err(_) if is_ours(&name) => {
+                return Err(CliError::message(format!(
+                    "{name} (from environment): the value is not UTF-8 text"
+                )));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(variables)
 }

@@ -11,7 +11,7 @@ mod sources;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -115,6 +115,18 @@ impl Settings {
     /// Checks every value and fills in what depends on another; makes the
     /// secret key of a new SQLite database.
     pub fn new(values: Values) -> Result<Self, SettingsError> {
+        Self::with_secret(values, secret::load_or_create)
+    }
+
+    /// The same, for who must not change anything: no secret key is written.
+    pub fn for_looking(values: Values) -> Result<Self, SettingsError> {
+        Self::with_secret(values, secret::load_or_invent)
+    }
+
+    fn with_secret(
+        values: Values,
+        from_file: fn(&Path) -> Result<String, String>,
+    ) -> Result<Self, SettingsError> {
         let database_url = values.parse("DATABASE_URL", DatabaseUrl::parse)?;
         let storage = values.one_of(
             "PORTCULLIS_STORAGE",
@@ -143,7 +155,7 @@ impl Settings {
                 }
                 parse_cookie_name(text)
             })?,
-            secret_keys: secret_keys(&values, &database_url)?,
+            secret_keys: secret_keys(&values, &database_url, from_file)?,
             storage,
             user_table: values.parse("PORTCULLIS_USER_TABLE", |text| {
                 UserTable::parse(text).and_then(|table| match &database_url {
@@ -205,6 +217,12 @@ impl Settings {
             .unwrap_or_else(|| Url::from_directory_path("/").unwrap_or_else(|()| unreachable!()))
     }
 
+    /// The value that a command-line flag gave to a setting.
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        let is_flag = self.values.origin(name) == "flag";
+        self.values.get(name).filter(|_| is_flag)
+    }
+
     /// Each key with its effective value (secrets masked) and where it is from.
     pub fn describe(&self) -> Vec<(&'static str, String, &'static str)> {
         KEYS.iter()
@@ -222,18 +240,22 @@ impl Settings {
 }
 
 /// The secret file of a SQLite database: beside it, `<name>.secret`.
-pub fn secret_file(database: &std::path::Path) -> PathBuf {
+pub fn secret_file(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".secret");
     name.into()
 }
 
-fn secret_keys(values: &Values, database: &DatabaseUrl) -> Result<SecretKeys, SettingsError> {
+fn secret_keys(
+    values: &Values,
+    database: &DatabaseUrl,
+    from_file: fn(&Path) -> Result<String, String>,
+) -> Result<SecretKeys, SettingsError> {
     let key = "PORTCULLIS_SECRET_KEY";
     let current = match (values.optional(key, secret::parse)?, database) {
         (Some(text), _) => text,
         (None, DatabaseUrl::Sqlite(path)) => {
-            secret::load_or_create(&secret_file(path)).map_err(|p| SettingsError::new(key, p))?
+            from_file(&secret_file(path)).map_err(|p| SettingsError::new(key, p))?
         }
         (None, DatabaseUrl::Postgres(_)) => {
             return Err(SettingsError::new(

@@ -5,6 +5,14 @@ use crate::app::Application;
 use crate::settings::Settings;
 use crate::telemetry;
 
+/// What decides which users there are, and how their passwords are hashed.
+const USER_SETTINGS: [&str; 4] = [
+    "DATABASE_URL",
+    "PORTCULLIS_USER_TABLE",
+    "PORTCULLIS_PASSWORD_HASHER",
+    "PORTCULLIS_PASSWORD_COST",
+];
+
 pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
     telemetry::init(&settings);
     let application = Application::build(&settings)?;
@@ -15,34 +23,64 @@ pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
     println!("  users    {users}");
     if users == 0 {
         println!("\nNobody can log in yet. Make the first user:\n");
-        println!(
-            "  {} createsuperuser{}\n",
-            program(),
-            database_flag(&settings)
-        );
+        println!("  {}\n", first_user_command(&settings));
+        if settings.database_url.has_password() && settings.flag("DATABASE_URL").is_some() {
+            println!("  (with the database's password in PGPASSWORD)\n");
+        }
     }
     application.run_until_stopped().await?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// How this program was called, so that a line can be copied and run.
-pub(super) fn program() -> String {
-    std::env::args()
-        .next()
-        .unwrap_or_else(|| "portcullis".to_owned())
+/// A line for a shell that finds the same users: what is in the environment or
+/// in the file is found again, what came by flag is said again. It is shown,
+/// and perhaps kept in a log, so it holds no password.
+fn first_user_command(settings: &Settings) -> String {
+    let program = std::env::args().next();
+    let mut words = vec![
+        program.unwrap_or_else(|| "portcullis".to_owned()),
+        "createsuperuser".to_owned(),
+    ];
+    for key in crate::settings::KEYS {
+        let Some(value) = settings.flag(key.name) else {
+            continue;
+        };
+        if USER_SETTINGS.contains(&key.name) {
+            words.push(format!("--{}", key.flag_name()));
+            words.push(match key.name {
+                "DATABASE_URL" => settings.database_url.without_password(),
+                _ => value.to_owned(),
+            });
+        }
+    }
+    let quoted: Vec<String> = words.iter().map(|word| shell_quoted(word)).collect();
+    quoted.join(" ")
 }
 
-/// What the other command needs to find the same database, if that is not in
-/// the environment or in the file.
-fn database_flag(settings: &Settings) -> String {
-    let set_by_flag = settings
-        .describe()
-        .iter()
-        .any(|(key, _, origin)| *key == "DATABASE_URL" && *origin == "flag");
-    if set_by_flag {
-        format!(" --database-url {}", settings.database_url)
+fn shell_quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
     } else {
-        String::new()
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, quoted) in [
+            ("sqlite:///srv/a-b.db", "sqlite:///srv/a-b.db"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("postgres://h/d?a=b&c=d", "'postgres://h/d?a=b&c=d'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_quoted(word), quoted);
+        }
     }
 }

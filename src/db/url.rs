@@ -19,12 +19,21 @@ impl DatabaseUrl {
     /// `postgres://…`; anything else is an error that says what to type.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            // libpq would repeat the whole word in its error, and the word may
+            // be the password.
+            if !is_percent_encoded(text) {
+                return Err("a `%` in a PostgreSQL URL must be written %25".to_owned());
+            }
             return Url::parse(text)
                 .map(|_| Self::Postgres(text.to_owned()))
                 .map_err(|error| format!("not a PostgreSQL URL ({error})"));
         }
+        if is_key_value(text) {
+            return Err("write it as postgres://user:password@host/database".to_owned());
+        }
         let path = text.strip_prefix("sqlite://").unwrap_or(text);
-        if path.contains("://") || path.starts_with("sqlite:") {
+        let schemes = ["sqlite:", "postgres:", "postgresql:"];
+        if path.contains("://") || schemes.iter().any(|scheme| path.starts_with(scheme)) {
             return Err("the scheme is neither sqlite:// nor postgres://".to_owned());
         }
         if path.is_empty() || path == ":memory:" || path.starts_with("file:") {
@@ -35,6 +44,63 @@ impl DatabaseUrl {
         }
         Ok(Self::Sqlite(PathBuf::from(path)))
     }
+
+    /// Whether the URL holds a password, which nobody may be shown.
+    pub fn has_password(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(text) => *text != self.without_password(),
+        }
+    }
+
+    /// The whole URL but its passwords, to be typed again.
+    pub fn without_password(&self) -> String {
+        let Self::Postgres(text) = self else {
+            return self.to_string();
+        };
+        let (address, query) = match text.split_once('?') {
+            Some((address, query)) => (address, Some(query)),
+            None => (text.as_str(), None),
+        };
+        let mut url = match address.rsplit_once('@') {
+            Some((user, rest)) => match user.split_once("://") {
+                Some((scheme, user)) => {
+                    let name = user.split(':').next().unwrap_or_default();
+                    format!("{scheme}://{name}@{rest}")
+                }
+                None => address.to_owned(),
+            },
+            None => address.to_owned(),
+        };
+        let is_secret =
+            |pair: &&str| pair.starts_with("password=") || pair.starts_with("sslpassword=");
+        let rest: Vec<&str> = query
+            .into_iter()
+            .flat_map(|query| query.split('&'))
+            .filter(|pair| !is_secret(pair))
+            .collect();
+        if !rest.is_empty() {
+            url = format!("{url}?{}", rest.join("&"));
+        }
+        url
+    }
+}
+
+/// Whether each `%` begins a byte that libpq takes: two hex digits, not zero.
+fn is_percent_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|rest| {
+        rest.get(..2)
+            .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()) && digits != "00")
+    })
+}
+
+/// libpq's other form, `host=… user=… password=…`: it must not be taken for
+/// the name of a file, which is made, and shown.
+fn is_key_value(text: &str) -> bool {
+    let keys = ["host", "hostaddr", "dbname", "user", "password", "service"];
+    text.split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .any(|(key, _)| keys.contains(&key))
 }
 
 impl fmt::Display for DatabaseUrl {
@@ -81,6 +147,17 @@ mod tests {
         for wrong in ["", "sqlite://", "mysql://h/d", ":memory:", "sqlite://a?b"] {
             assert!(DatabaseUrl::parse(wrong).is_err(), "{wrong}");
         }
+        assert!(DatabaseUrl::parse("postgres://u:100%25@h/d").is_ok());
+        for wrong in [
+            "postgres:/u:hush@h/d",
+            "host=h user=u password=hush dbname=d",
+            "postgres://u:hush%zz@h/d",
+            "postgres://u:hush%00@h/d",
+            "postgres://u:hush%",
+        ] {
+            let problem = DatabaseUrl::parse(wrong).unwrap_err();
+            assert!(!problem.contains("hush"), "{wrong}: {problem}");
+        }
     }
 
     #[test]
@@ -88,5 +165,20 @@ mod tests {
         let url = DatabaseUrl::parse("postgres://me:hush@db:5433/app?password=hush").unwrap();
         assert_eq!(url.to_string(), "postgres://db:5433/app");
         assert!(!format!("{url:?}").contains("hush"));
+        for (text, shown) in [
+            (
+                "postgres://me:hush@db:5433/app?password=hush",
+                "postgres://me@db:5433/app",
+            ),
+            (
+                "postgres://me:h@ush@db/app?a=b%20c&sslpassword=hush",
+                "postgres://me@db/app?a=b%20c",
+            ),
+            ("postgres:///app?host=/run", "postgres:///app?host=/run"),
+        ] {
+            let url = DatabaseUrl::parse(text).unwrap();
+            assert_eq!(url.without_password(), shown);
+            assert_eq!(url.has_password(), text != shown, "{text}");
+        }
     }
 }

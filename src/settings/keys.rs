@@ -23,6 +23,11 @@ impl Key {
             .unwrap_or(self.name)
             .to_lowercase()
     }
+
+    /// `PORTCULLIS_SESSION_AGE` is `--session-age`.
+    pub fn flag_name(&self) -> String {
+        self.toml_name().replace('_', "-")
+    }
 }
 
 const fn key(
@@ -68,7 +73,7 @@ pub const KEYS: &[Key] = &[
     key(
         "PORTCULLIS_PUBLIC_URL",
         "",
-        "http://<bind>",
+        "http:// and the listen address",
         "What browsers see: decides Secure cookies, the CSRF origin, HSTS and links",
     ),
     key(

@@ -14,6 +14,15 @@ pub(super) fn parse(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Reads the key; if there is none, gives one that is never written.
+pub(super) fn load_or_invent(path: &Path) -> Result<String, String> {
+    Ok(read(path)?.unwrap_or_else(new_key))
+}
+
+fn new_key() -> String {
+    crate::django::random::random_string(64, &mut rand::rng())
+}
+
 /// Reads the key, or makes one. Of several processes that start at once, one
 /// creates the file, whole, and all read that.
 pub(super) fn load_or_create(path: &Path) -> Result<String, String> {
@@ -22,7 +31,7 @@ pub(super) fn load_or_create(path: &Path) -> Result<String, String> {
     }
     let cannot =
         |error: std::io::Error| format!("cannot write the secret file {}: {error}", path.display());
-    let key = crate::django::random::random_string(64, &mut rand::rng());
+    let key = new_key();
     let directory = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())

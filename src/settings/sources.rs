@@ -66,9 +66,12 @@ impl Values {
             }
             Err(error) => return Err(file_error(format!("cannot be read: {error}"))),
         };
-        let table: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| file_error(error.message().replace('\n', " ")))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
+            let message = error.message().replace('\n', " ");
+            file_error(format!("line {line}: {message}"))
+        })?;
         for (name, value) in table {
             let key = KEYS
                 .iter()
