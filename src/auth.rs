@@ -10,6 +10,7 @@ pub mod profile;
 pub mod seal;
 pub mod session;
 pub mod session_key;
+pub mod survey;
 pub mod token;
 
 use std::sync::Arc;

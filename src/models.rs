@@ -9,3 +9,21 @@ pub mod token;
 pub mod user;
 
 pub use self::columns::{Timestamp, UserId};
+
+use diesel::prelude::QueryResult;
+use diesel::result::Error;
+
+/// A row that may be missing, or that nobody can read: SQLite keeps what it is
+/// given, a BLOB in a column of text too. Such a row is as good as none, so
+/// that it lets nobody in, and troubles nobody but its owner.
+fn readable<T>(result: QueryResult<T>) -> QueryResult<Option<T>> {
+    match result {
+        Ok(row) => Ok(Some(row)),
+        Err(Error::NotFound) => Ok(None),
+        Err(Error::DeserializationError(reason)) => {
+            tracing::warn!(%reason, "a row of the database cannot be read");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

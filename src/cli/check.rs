@@ -7,9 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::CliError;
-use crate::db::Database;
+use crate::app::StartError;
+use crate::auth::survey::Survey;
+use crate::auth::{Auth, Clock};
+use crate::db::{Database, DatabaseUrl};
 use crate::models;
-use crate::settings::{Settings, secret_file};
+use crate::settings::{Settings, Storage, secret_file};
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
@@ -27,12 +30,10 @@ pub(super) async fn check(settings: &Settings, args: &CheckArgs) -> Result<ExitC
         );
     }
     println!();
-    check_database(settings).await?;
-    let problems = if args.deploy {
-        deployment_problems(settings)
-    } else {
-        Vec::new()
-    };
+    let mut problems = check_database(settings).await?;
+    if args.deploy {
+        problems.extend(deployment_problems(settings));
+    }
     for problem in &problems {
         println!("warning: {problem}");
     }
@@ -44,22 +45,102 @@ pub(super) async fn check(settings: &Settings, args: &CheckArgs) -> Result<ExitC
     }
 }
 
-/// Looks without changing anything: no file is made, no migration run.
-async fn check_database(settings: &Settings) -> Result<(), CliError> {
+/// Looks without changing anything: no file is made, no migration run. Gives
+/// what is wrong with what it saw.
+async fn check_database(settings: &Settings) -> Result<Vec<String>, CliError> {
     let url = &settings.database_url;
-    if let crate::db::DatabaseUrl::Sqlite(path) = url
+    if let DatabaseUrl::Sqlite(path) = url
         && !path.exists()
     {
         println!("{url}: not there yet; `portcullis serve` makes it");
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let database =
-        Database::open(url, &settings.user_table, 1).map_err(crate::app::StartError::from)?;
-    match database.read(models::user::count).await {
-        Ok(users) => println!("{url}: answers, {users} users"),
-        Err(_) => println!("{url}: answers, but has no user table; run `portcullis migrate`"),
+    let database = Database::open(url, &settings.user_table, 1).map_err(StartError::from)?;
+    let mut missing = Vec::new();
+    for (table, probe) in [
+        (
+            "authtoken_token",
+            database.read(models::token::count_clear).await,
+        ),
+        (
+            "django_session",
+            database.read(models::session::count_clear).await,
+        ),
+        ("user", database.read(models::user::count).await),
+    ] {
+        if probe.is_err() {
+            missing.push(table);
+        }
     }
-    Ok(())
+    if !missing.is_empty() {
+        println!(
+            "{url}: answers, but has no {} table; run `portcullis migrate`, or Django's `manage.py migrate`",
+            missing.join(", no ")
+        );
+        return Ok(Vec::new());
+    }
+    let auth = Auth::new(settings, database, Clock::system())?;
+    let survey = auth.survey().await?;
+    println!("{url}: answers, {} users", survey.users);
+    print_survey(&survey);
+    Ok(survey_problems(&survey, settings))
+}
+
+fn print_survey(survey: &Survey) {
+    for (kind, count) in &survey.hashes {
+        println!("  {count:>9} passwords: {kind}");
+    }
+    for (count, what) in [
+        (survey.clear_tokens, "token keys in clear"),
+        (survey.clear_sessions, "session keys in clear"),
+        (
+            survey.expired_sessions,
+            "expired sessions; `clearsessions` deletes them",
+        ),
+        (
+            survey.tokens_of_inactive,
+            "tokens of inactive users; they are refused",
+        ),
+    ] {
+        if count > 0 {
+            println!("  {count:>9} {what}");
+        }
+    }
+}
+
+fn survey_problems(survey: &Survey, settings: &Settings) -> Vec<String> {
+    let mut problems = Vec::new();
+    if survey.secret_fits == Some(false) {
+        problems.push(
+            "PORTCULLIS_SECRET_KEY does not fit the newest session: with Django's SECRET_KEY here, its sessions go on".to_owned(),
+        );
+    }
+    if survey.locked_out > 0 {
+        problems.push(format!(
+            "{} users have no password that could fit: unusable, empty, or of an algorithm that is not known here; they need a new one",
+            survey.locked_out
+        ));
+    }
+    if !survey.names_by_case.is_empty() {
+        let some: Vec<&str> = survey
+            .names_by_case
+            .iter()
+            .take(5)
+            .map(String::as_str)
+            .collect();
+        problems.push(format!(
+            "{} names are used twice but for upper and lower case, such as {}: people will mix them up",
+            survey.names_by_case.len(),
+            some.join(", ").escape_debug()
+        ));
+    }
+    let in_clear = survey.clear_tokens + survey.clear_sessions;
+    if in_clear > 0 && settings.storage == Storage::Sealed {
+        problems.push(format!(
+            "{in_clear} keys stand in clear, and can be used by whoever reads the database; `portcullis seal` seals them"
+        ));
+    }
+    problems
 }
 
 fn deployment_problems(settings: &Settings) -> Vec<String> {
@@ -101,7 +182,7 @@ fn deployment_problems(settings: &Settings) -> Vec<String> {
     if settings.allowed_hosts.iter().any(|host| host == "*") {
         problems.push("PORTCULLIS_ALLOWED_HOSTS is *: any Host header is answered".to_owned());
     }
-    if let crate::db::DatabaseUrl::Sqlite(path) = &settings.database_url {
+    if let DatabaseUrl::Sqlite(path) = &settings.database_url {
         for file in [path.clone(), secret_file(path)] {
             if is_readable_by_others(&file) {
                 problems.push(format!(

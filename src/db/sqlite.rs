@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{
     AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager,
@@ -67,7 +67,7 @@ impl Sqlite {
             url: url.clone(),
             reason: error.to_string(),
         };
-        let mut connection = connect(path, WRITER_PRAGMAS, None).map_err(open_error)?;
+        let mut connection = connect_patiently(path).map_err(open_error)?;
         users
             .check(&mut connection)
             .map_err(|missing| missing.into_open_error(users, url.clone()))?;
@@ -144,6 +144,25 @@ impl Sqlite {
         })?;
         receiver.await.unwrap_or(Err(DatabaseError::NoAnswer))
     }
+}
+
+/// The first connection of the process. It may have to switch the file to the
+/// write-ahead log, and SQLite does not wait for a lock to do that: with others
+/// starting at the same moment, somebody has to try again.
+fn connect_patiently(path: &Path) -> ConnectionResult<SqliteConnection> {
+    let started = Instant::now();
+    loop {
+        match connect(path, WRITER_PRAGMAS, None) {
+            Err(error) if is_locked(&error) && started.elapsed() < LOCK_WAIT => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            connected => return connected,
+        }
+    }
+}
+
+fn is_locked(error: &ConnectionError) -> bool {
+    error.to_string().contains("database is locked")
 }
 
 fn connect(

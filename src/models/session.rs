@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::Timestamp;
+use super::{Timestamp, readable};
 use crate::db::{Connection, on};
 use crate::schema::django_session;
 
@@ -12,21 +12,19 @@ pub fn find_live(
     key: &str,
     now: Timestamp,
 ) -> QueryResult<Option<String>> {
-    on!(connection, c => django_session::table
+    readable(on!(connection, c => django_session::table
         .filter(django_session::session_key.eq(key))
         .filter(django_session::expire_date.gt(now))
         .select(django_session::session_data)
-        .get_result(c)
-        .optional())
+        .get_result(c)))
 }
 
 /// When a session expires.
 pub fn find_expiry(connection: &mut Connection<'_>, key: &str) -> QueryResult<Option<Timestamp>> {
-    on!(connection, c => django_session::table
+    readable(on!(connection, c => django_session::table
         .filter(django_session::session_key.eq(key))
         .select(django_session::expire_date)
-        .get_result(c)
-        .optional())
+        .get_result(c)))
 }
 
 /// Inserts a session.
@@ -124,4 +122,21 @@ pub fn find_clear(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Ve
         .select(django_session::session_key)
         .limit(limit)
         .load(c))
+}
+
+/// How many sessions have expired.
+pub fn count_expired(connection: &mut Connection<'_>, now: Timestamp) -> QueryResult<i64> {
+    on!(connection, c => django_session::table
+        .filter(django_session::expire_date.le(now))
+        .count()
+        .get_result(c))
+}
+
+/// The data of the session that ends last.
+pub fn find_newest(connection: &mut Connection<'_>) -> QueryResult<Option<String>> {
+    readable(on!(connection, c => django_session::table
+        .order(django_session::expire_date.desc())
+        .select(django_session::session_data)
+        .limit(1)
+        .get_result(c)))
 }

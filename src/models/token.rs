@@ -3,18 +3,17 @@
 use diesel::prelude::*;
 
 use super::user::User;
-use super::{Timestamp, UserId};
+use super::{Timestamp, UserId, readable};
 use crate::db::{Connection, on};
 use crate::schema::{accounts_customuser, authtoken_token};
 
 /// The owner of the token with that row key.
 pub fn find_user(connection: &mut Connection<'_>, key: &str) -> QueryResult<Option<User>> {
-    on!(connection, c => authtoken_token::table
+    readable(on!(connection, c => authtoken_token::table
         .inner_join(accounts_customuser::table)
         .filter(authtoken_token::key.eq(key))
         .select(User::as_select())
-        .get_result(c)
-        .optional())
+        .get_result(c)))
 }
 
 /// The row key of the user's token.
@@ -33,7 +32,7 @@ pub fn find_key_for_update(
 
 /// The row key of the user's token, for showing it.
 pub fn find_key(connection: &mut Connection<'_>, user: UserId) -> QueryResult<Option<String>> {
-    on!(connection, c => by_user(user).get_result(c).optional())
+    readable(on!(connection, c => by_user(user).get_result(c)))
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
@@ -101,4 +100,13 @@ pub fn find_clear(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Ve
         .select(authtoken_token::key)
         .limit(limit)
         .load(c))
+}
+
+/// How many tokens belong to users who are not active.
+pub fn count_of_inactive(connection: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(connection, c => authtoken_token::table
+        .inner_join(accounts_customuser::table)
+        .filter(accounts_customuser::is_active.eq(false))
+        .count()
+        .get_result(c))
 }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Timestamp, UserId};
+use super::{Timestamp, UserId, readable};
 use crate::db::{Connection, on};
 use crate::schema::accounts_customuser;
 
@@ -62,11 +62,10 @@ pub struct NewUser<'a> {
 
 /// The user of that id.
 pub fn find(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
-    on!(connection, c => accounts_customuser::table
+    readable(on!(connection, c => accounts_customuser::table
         .filter(accounts_customuser::id.eq(id))
         .select(User::as_select())
-        .get_result(c)
-        .optional())
+        .get_result(c)))
 }
 
 /// The user of exactly that name.
@@ -74,11 +73,10 @@ pub fn find_by_username(
     connection: &mut Connection<'_>,
     username: &str,
 ) -> QueryResult<Option<User>> {
-    on!(connection, c => accounts_customuser::table
+    readable(on!(connection, c => accounts_customuser::table
         .filter(accounts_customuser::username.eq(username))
         .select(User::as_select())
-        .get_result(c)
-        .optional())
+        .get_result(c)))
 }
 
 /// When the user last logged in.
@@ -177,4 +175,33 @@ fn lock(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>
             .get_result(&mut **c)
             .optional(),
     }
+}
+
+/// Some users' hashes, in order of id, from the one after `last` on.
+pub fn find_passwords_after(
+    connection: &mut Connection<'_>,
+    last: UserId,
+    limit: i64,
+) -> QueryResult<Vec<(UserId, String)>> {
+    on!(connection, c => accounts_customuser::table
+        .filter(accounts_customuser::id.gt(last))
+        .order(accounts_customuser::id)
+        .select((accounts_customuser::id, accounts_customuser::password))
+        .limit(limit)
+        .load(c))
+}
+
+diesel::define_sql_function! {
+    /// The database's own idea of lower case.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// One of each set of names that differ in nothing but upper and lower case.
+pub fn find_names_by_case(connection: &mut Connection<'_>) -> QueryResult<Vec<String>> {
+    on!(connection, c => accounts_customuser::table
+        .group_by(lower(accounts_customuser::username))
+        .having(diesel::dsl::count_star().gt(1))
+        .select(diesel::dsl::min(accounts_customuser::username))
+        .load::<Option<String>>(c))
+    .map(|names| names.into_iter().flatten().collect())
 }

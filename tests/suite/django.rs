@@ -10,8 +10,11 @@ use crate::support::registry::{DatabaseTest, on_each_database};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![
     another_projects_user_table_is_used_and_left_alone,
+    a_user_table_is_found_in_its_schema,
     a_user_table_that_is_not_there_is_named,
     sealing_survives_being_killed,
+    check_says_what_will_carry_over,
+    odd_rows_are_nobodys_and_stay_as_they_are,
 ];
 
 /// A project's tables, as Django makes them: integer keys, a column of its own.
@@ -117,6 +120,25 @@ async fn another_projects_user_table_is_used_and_left_alone(backend: Backend) {
     assert_eq!(tables(&app.database), before);
 }
 
+/// `schema.table` on PostgreSQL; SQLite, which has no schemas, has the table
+/// under its plain name.
+async fn a_user_table_is_found_in_its_schema(backend: Backend) {
+    let database = backend.create();
+    project(&database);
+    let table = match database.schema() {
+        Some(schema) => format!("{schema}.auth_user"),
+        None => "auth_user".to_owned(),
+    };
+    let settings = [("PORTCULLIS_USER_TABLE", table.as_str())];
+    let app = TestApp::start_on(database, &settings).await;
+
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+
+    assert_eq!(login.status, 200, "{}", login.body);
+    let user = app.user_by_token(&login.token()).await;
+    assert_eq!(user.json()["email"], "a@example.org");
+}
+
 async fn a_user_table_that_is_not_there_is_named(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     project(&database);
@@ -213,4 +235,176 @@ async fn sealing_survives_being_killed(backend: Backend) {
     assert_eq!(by_token["username"], "alice");
     let cookie = format!("sessionid={}", login.cookie("sessionid").unwrap());
     assert_eq!(ask("Cookie", cookie).await["username"], "alice");
+}
+
+async fn check_says_what_will_carry_over(backend: Backend) {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    let check = || run(program_on(&database, folder.path()).arg("check"));
+    run(program_on(&database, folder.path()).arg("migrate")).ok();
+    let missing = "DROP TABLE django_session";
+    for (id, (name, password, active)) in [
+        ("alice", "pbkdf2_sha256$600000$salt$hash", "TRUE"),
+        ("Alice", "pbkdf2_sha256$600000$salt$hash", "TRUE"),
+        ("bob", "bcrypt_sha256$$2b$12$abc", "FALSE"),
+        (
+            "carol",
+            "argon2$argon2id$v=19$m=102400,t=2,p=8$c2FsdA$aGFzaA",
+            "TRUE",
+        ),
+        ("dave", "!unusable", "TRUE"),
+        ("erin", "", "TRUE"),
+        ("frank", "md5$salt$hash", "TRUE"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        database.execute(&format!(
+            "INSERT INTO accounts_customuser (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)
+               VALUES ({id}, '{password}', FALSE, '{name}', '', '', '', FALSE, {active}, '2026-11-23 00:00:00');
+             INSERT INTO authtoken_token (key, user_id, created) VALUES ('{id:040}', {id}, '2026-11-23 00:00:00')"
+        ));
+    }
+    database.execute(
+        "INSERT INTO django_session VALUES ('oldoldoldold', 'x', '2020-01-01 00:00:00');
+         INSERT INTO django_session VALUES ('newnewnewnew', 'signed:by:another', '2099-01-01 00:00:00')",
+    );
+
+    let checked = check();
+
+    assert_eq!(checked.code(), 1);
+    for line in [
+        "7 users",
+        "2 passwords: pbkdf2_sha256, 600000",
+        "1 passwords: bcrypt_sha256, 12",
+        "1 passwords: argon2, m=102400,t=2,p=8",
+        "1 passwords: no password",
+        "1 passwords: empty",
+        "1 passwords: unknown",
+        "7 token keys in clear",
+        "2 session keys in clear",
+        "1 expired sessions",
+        "1 tokens of inactive users",
+        "warning: PORTCULLIS_SECRET_KEY does not fit the newest session",
+        "warning: 3 users have no password that could fit",
+        "warning: 1 names are used twice but for upper and lower case, such as ",
+        "warning: 9 keys stand in clear",
+    ] {
+        assert!(
+            checked.stdout().contains(line),
+            "{line}\n{}",
+            checked.stdout()
+        );
+    }
+    database.execute(missing);
+    let text = check().stdout();
+    assert!(text.contains("no django_session table"), "{text}");
+}
+
+/// Rows that Django would not have written. PostgreSQL takes few of them.
+async fn odd_rows_are_nobodys_and_stay_as_they_are(backend: Backend) {
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_STORAGE", "django")]).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let (token, session) = (login.token(), login.cookie("sessionid").unwrap());
+    let rows = || {
+        let all = ["accounts_customuser", "authtoken_token", "django_session"];
+        app.database.count(all[0]) + app.database.count(all[1]) + app.database.count(all[2])
+    };
+    let good: [&str; 2] = [
+        "CREATE TABLE good_user AS SELECT * FROM accounts_customuser",
+        "CREATE TABLE good_session AS SELECT * FROM django_session",
+    ];
+    app.database.execute(&good.join(";"));
+    let restore = "DELETE FROM django_session; INSERT INTO django_session SELECT * FROM good_session;
+        UPDATE accounts_customuser SET
+          password = (SELECT password FROM good_user), last_login = (SELECT last_login FROM good_user),
+          email = (SELECT email FROM good_user), date_joined = (SELECT date_joined FROM good_user)";
+    let mut odd = vec![
+        (
+            "UPDATE accounts_customuser SET password = 'bcrypt_sha256$$2b$12$'",
+            400,
+            200,
+            401,
+        ),
+        (
+            "UPDATE accounts_customuser SET password = 'pbkdf2_sha256$2000000000$s$h'",
+            400,
+            200,
+            401,
+        ),
+        (
+            "UPDATE accounts_customuser SET password = 'argon2$argon2id$v=19$m=4294967295,t=9,p=1$c2FsdA$aGFzaA'",
+            400,
+            200,
+            401,
+        ),
+        (
+            "UPDATE accounts_customuser SET password = 'scrypt$1073741824$s$8$1$aGFzaA=='",
+            400,
+            200,
+            401,
+        ),
+        (
+            "UPDATE django_session SET session_data = 'eyJhIjoxfQ:1v6mOm:AAAA'",
+            200,
+            200,
+            401,
+        ),
+    ];
+    if app.database.is_sqlite() {
+        odd.extend([
+            (
+                "UPDATE accounts_customuser SET last_login = 'no date', date_joined = 7",
+                200,
+                200,
+                200,
+            ),
+            (
+                "UPDATE accounts_customuser SET last_login = x'ff00'",
+                200,
+                200,
+                200,
+            ),
+            (
+                "UPDATE accounts_customuser SET password = x'ff00fe'",
+                400,
+                401,
+                401,
+            ),
+            (
+                "UPDATE accounts_customuser SET email = x'ff00fe'",
+                400,
+                401,
+                401,
+            ),
+            (
+                "UPDATE django_session SET session_data = x'ff00fe'",
+                200,
+                200,
+                401,
+            ),
+            ("UPDATE django_session SET session_data = 17", 200, 200, 401),
+            ("UPDATE django_session SET expire_date = 17", 200, 200, 401),
+            ("UPDATE django_session SET expire_date = ''", 200, 200, 401),
+            (
+                "UPDATE authtoken_token SET created = 'no date'",
+                200,
+                200,
+                200,
+            ),
+        ]);
+    }
+    for (sql, by_password, by_token, by_session) in odd {
+        app.database.execute(sql);
+        let before = rows();
+        assert_eq!(app.user_by_token(&token).await.status, by_token, "{sql}");
+        let seen = app.user_by_session(&session).await.status;
+        assert_eq!(seen, by_session, "{sql}");
+        // A session whose password has changed goes, as in Django.
+        let flushed = i64::from(sql.contains("password = '") && by_session == 401);
+        assert_eq!(rows(), before - flushed, "{sql}");
+        let login = app.log_in(&app.program(), "alice", PASSWORD).await.status;
+        assert_eq!(login, by_password, "{sql}");
+        app.database.execute(restore);
+    }
 }

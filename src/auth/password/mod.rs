@@ -86,5 +86,34 @@ pub fn algorithm_of(encoded: &str) -> Option<Algorithm> {
     Algorithm::from_name(name)
 }
 
+/// A column's text in words that can be shown: the algorithm and the cost that
+/// it names, and nothing of salt or hash.
+pub fn describe(encoded: &str) -> String {
+    if encoded.is_empty() {
+        return "empty".to_owned();
+    }
+    if !is_usable(encoded) {
+        return "no password".to_owned();
+    }
+    let Some(algorithm) = algorithm_of(encoded) else {
+        return "unknown".to_owned();
+    };
+    let mut parts = encoded.split('$').skip(1);
+    let cost = match algorithm {
+        Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 | Algorithm::Scrypt => parts.next(),
+        Algorithm::Argon2 => parts.find(|part| part.starts_with("m=")),
+        Algorithm::Bcrypt | Algorithm::BcryptSha256 => {
+            parts.find(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()))
+        }
+    };
+    let is_cost = |text: &&str| {
+        text.len() <= 40
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"=,".contains(&b))
+    };
+    format!("{algorithm}, {}", cost.filter(is_cost).unwrap_or("corrupt"))
+}
+
 #[cfg(test)]
 mod tests;

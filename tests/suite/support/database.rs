@@ -76,6 +76,14 @@ impl TestDatabase {
         matches!(self, Self::Sqlite(_))
     }
 
+    /// The schema that a PostgreSQL test has for itself.
+    pub fn schema(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres { schema, .. } => Some(schema),
+        }
+    }
+
     /// The folder of a SQLite database.
     pub fn folder(&self) -> Option<&std::path::Path> {
         match self {
