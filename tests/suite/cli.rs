@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
@@ -19,6 +19,8 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     a_request_in_flight_is_finished_after_a_signal,
     a_database_from_the_future_is_refused,
     check_masks_secrets_and_changes_nothing,
+    expired_sessions_are_cleared,
+    many_starts_at_once_on_a_new_database_all_serve,
 ];
 
 pub const PLAIN: &[PlainTest] = once![
@@ -28,8 +30,12 @@ pub const PLAIN: &[PlainTest] = once![
     what_cannot_be_set_stops_the_start_with_one_line,
     what_cannot_be_opened_stops_the_start_with_one_line,
     the_secret_is_made_once_and_only_its_owner_reads_it,
-    many_starts_at_once_on_a_new_database_all_serve,
+    check_writes_nothing_where_nothing_is_yet,
     check_deploy_complains,
+    the_command_for_the_first_user_can_be_copied_into_a_shell,
+    passwords_in_a_database_url_are_never_shown,
+    what_is_not_text_is_refused,
+    a_reader_that_goes_is_no_failure,
 ];
 
 fn create(command: &mut Command, kind: &str, name: &str) -> crate::support::program::Finished {
@@ -270,26 +276,41 @@ fn every_command_has_help() {
 }
 
 fn the_demo_works_as_it_says() {
-    let folder = tempfile::tempdir().unwrap();
-    let demo = Serving::start(
-        program(folder.path()).args(["demo", "--bind", "127.0.0.1:0"]),
+    let (folder, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut demo = Serving::start(
+        program(folder.path())
+            .args(["demo", "--bind", "127.0.0.1:0"])
+            .env("TMPDIR", temporary.path()),
         "Ctrl-C",
     );
-    let (_, rest) = demo
-        .printed
-        .split_once("Log in with curl:\n\n")
-        .expect("a command");
-    let (command, _) = rest.split_once("\n\n").expect("its end");
+    let shell = |command: &str| {
+        let command = format!("{command} -s");
+        let output = Command::new("sh").args(["-c", &command]).output();
+        let output = output.expect("a shell");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str::<serde_json::Value>(&text).expect(&text)
+    };
+    let (_, rest) = demo.printed.split_once("Log in with curl:\n\n").unwrap();
+    let (log_in, rest) = rest.split_once("\n\n").unwrap();
+    let with_token: Vec<&str> = rest.lines().filter(|l| l.contains("<token>")).collect();
+    assert_eq!(with_token.len(), 2, "{rest}");
 
-    let output = Command::new("sh")
-        .args(["-c", &format!("{command} -s")])
-        .output()
-        .expect("curl");
-
-    let text = String::from_utf8_lossy(&output.stdout);
-    let answer: serde_json::Value = serde_json::from_str(&text).expect(&text);
+    let answer = shell(log_in);
     assert_eq!(answer["message"], "user logged in");
-    assert_eq!(answer["token"].as_str().map(str::len), Some(40));
+    let token = answer["token"].as_str().unwrap();
+    assert_eq!(token.len(), 40);
+    let show = with_token[0].replace("<token>", token);
+    assert_eq!(shell(&show)["username"], "user123");
+    let log_out = with_token[1].replace("<token>", token);
+    assert_eq!(shell(&log_out)["message"], "Logged out successfully");
+    assert!(shell(&show)["detail"].is_string(), "the token has ended");
+
+    demo.signal("INT");
+    assert!(demo.process.wait().unwrap().success());
+    for folder in [&folder, &temporary] {
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 0, "the demo left something behind");
+    }
 }
 
 fn settings_come_from_flag_environment_file_and_default_in_that_order() {
@@ -448,21 +469,13 @@ fn the_secret_is_made_once_and_only_its_owner_reads_it() {
     assert!(line.contains("portcullis.db.secret"), "{line}");
 }
 
-fn many_starts_at_once_on_a_new_database_all_serve() {
+fn check_writes_nothing_where_nothing_is_yet() {
     let folder = tempfile::tempdir().unwrap();
-    let starts: Vec<_> = (0..8)
-        .map(|_| {
-            let mut command = program(folder.path());
-            command.args(["--bind", "127.0.0.1:0"]);
-            std::thread::spawn(move || Serving::start(&mut command, "users"))
-        })
-        .collect();
-    let serving: Vec<Serving> = starts
-        .into_iter()
-        .map(|start| start.join().unwrap())
-        .collect();
-    let ports: std::collections::HashSet<u16> = serving.iter().map(|one| one.port).collect();
-    assert_eq!(ports.len(), 8);
+    for arguments in [&["check"][..], &["check", "--deploy"]] {
+        let checked = run(program(folder.path()).args(arguments)).stdout();
+        assert!(checked.contains("not there yet"), "{checked}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }
 
 fn check_deploy_complains() {
@@ -496,4 +509,192 @@ fn check_deploy_complains() {
         .env("PORTCULLIS_PUBLIC_URL", "https://x.example")
         .env("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/8"));
     assert_eq!(good.code(), 0, "{}", good.stdout());
+}
+
+async fn expired_sessions_are_cleared(backend: Backend) {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    run(program_on(&database, folder.path()).arg("migrate")).ok();
+    for (key, date) in [
+        ("old", "2001-01-01 00:00:00"),
+        ("new", "2999-01-01 00:00:00"),
+    ] {
+        database.execute(&format!(
+            "INSERT INTO django_session (session_key, session_data, expire_date)
+             VALUES ('{key}', '', '{date}')"
+        ));
+    }
+
+    let cleared = run(program_on(&database, folder.path()).arg("clearsessions")).ok();
+
+    assert_eq!(cleared.stdout(), "deleted 1 expired sessions\n");
+    let left = database.texts("SELECT session_key AS text FROM django_session");
+    assert_eq!(left, [Some("new".to_owned())]);
+}
+
+async fn many_starts_at_once_on_a_new_database_all_serve(backend: Backend) {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    let starts: Vec<_> = (0..8)
+        .map(|_| {
+            let mut command = program_on(&database, folder.path());
+            command.args(["--bind", "127.0.0.1:0"]);
+            if database.is_sqlite() {
+                // Then they also have to agree on the one that is made.
+                command.env_remove("PORTCULLIS_SECRET_KEY");
+            }
+            std::thread::spawn(move || Serving::start(&mut command, "users"))
+        })
+        .collect();
+    let mut serving: Vec<Serving> = starts
+        .into_iter()
+        .map(|start| start.join().unwrap())
+        .collect();
+
+    assert_eq!(database.count("__diesel_schema_migrations"), 3);
+    let mut command = program_on(&database, folder.path());
+    if database.is_sqlite() {
+        command.env_remove("PORTCULLIS_SECRET_KEY");
+    }
+    create(&mut command, "createuser", "alice").ok();
+    let mut tokens = std::collections::HashSet::new();
+    for one in &mut serving {
+        let login = log_in(&one.url(), "alice", PASSWORD).await;
+        assert_eq!(login.status, 200, "{}", login.body);
+        tokens.insert(login.token());
+        assert!(one.process.try_wait().unwrap().is_none(), "it still runs");
+    }
+    assert_eq!(tokens.len(), 1, "one key for all of them");
+}
+
+fn the_command_for_the_first_user_can_be_copied_into_a_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/it's a database.db", folder.path().display());
+    let flags = [
+        "--bind",
+        "127.0.0.1:0",
+        "--password-cost",
+        "4",
+        "--database-url",
+        &url,
+    ];
+    let serving = Serving::start(program(folder.path()).args(flags), "createsuperuser");
+    let line = serving.printed.lines().last().unwrap().trim();
+    assert!(line.contains("--password-cost 4"), "{line}");
+
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("{line} --no-input --username first")])
+        .current_dir(folder.path())
+        .env("PORTCULLIS_USER_PASSWORD", PASSWORD);
+    run(&mut shell).ok();
+
+    let serving = Serving::start(program(folder.path()).args(flags), "users");
+    assert!(
+        serving.printed.contains("users    1"),
+        "{}",
+        serving.printed
+    );
+}
+
+fn passwords_in_a_database_url_are_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "x".repeat(50);
+    for url in [
+        "postgres://me:hush@127.0.0.1:1/nowhere",
+        "postgres://me@127.0.0.1:1/nowhere?password=hush",
+        "postgres://me:hush%zz@127.0.0.1:1/nowhere",
+        "postgres://me:hush%00@127.0.0.1:1/nowhere",
+        "postgres://me:hush@127.0.0.1:99999/nowhere",
+        "postgres:/me:hush@127.0.0.1/nowhere",
+        "postgres:me:hush@127.0.0.1",
+        "host=127.0.0.1 port=1 user=me password=hush dbname=nowhere",
+        "mysql://me:hush@127.0.0.1/nowhere",
+    ] {
+        for command in ["serve", "migrate", "check"] {
+            let ended = run(program(folder.path())
+                .arg(command)
+                .env("PORTCULLIS_SECRET_KEY", &secret)
+                .env("DATABASE_URL", url));
+            assert!(
+                !ended.stdout().contains("hush"),
+                "{command} {url}: {}",
+                ended.stdout()
+            );
+            let line = ended.failure();
+            assert!(!line.contains("hush"), "{command} {url}: {line}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+fn what_is_not_text_is_refused() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let garbage = OsStr::from_bytes(b"\xff");
+    for name in [
+        "DATABASE_URL",
+        "PORTCULLIS_SECRET_KEY",
+        "PORTCULLIS_SESSION_AGE",
+    ] {
+        let line = run(program(folder.path()).arg("migrate").env(name, garbage)).failure();
+        assert!(line.contains(name) && line.contains("UTF-8"), "{line}");
+    }
+    let line = run(program(folder.path())
+        .args(["createuser", "--no-input", "--username", "alice"])
+        .env("PORTCULLIS_USER_PASSWORD", garbage))
+    .failure();
+    assert!(
+        line.contains("PORTCULLIS_USER_PASSWORD") && line.contains("UTF-8"),
+        "{line}"
+    );
+    // What is not ours may be anything.
+    run(program(folder.path())
+        .arg("migrate")
+        .env("LS_COLORS", garbage))
+    .ok();
+
+    let file = folder.path().join("portcullis.toml");
+    std::fs::write(&file, b"\xff").unwrap();
+    let line = run(program(folder.path()).arg("migrate")).failure();
+    assert!(line.contains("portcullis.toml"), "{line}");
+    std::fs::write(&file, "storage = 'sealed'\nsession_age = 3d\n").unwrap();
+    let line = run(program(folder.path()).arg("migrate")).failure();
+    assert!(line.contains("portcullis.toml: line 2: "), "{line}");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let line = run(program(folder.path()).arg("migrate")).failure();
+    assert!(line.contains("portcullis.toml"), "{line}");
+}
+
+fn a_reader_that_goes_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut check = program(folder.path());
+    let mut gone = check
+        .arg("check")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(gone.stdout.take());
+    let ended = gone.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+    assert!(ended.status.success());
+
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let mut check = program(folder.path());
+    let ended = check
+        .arg("check")
+        .stdout(full.unwrap())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1), "what was asked for is lost");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        said.contains("standard output") && said.lines().count() == 1,
+        "{said}"
+    );
 }

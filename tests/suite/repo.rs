@@ -21,6 +21,7 @@ pub const PLAIN: &[PlainTest] = once![
     migrations_are_the_same_on_both_databases,
     the_readme_tells_of_every_setting,
     the_readme_names_files_that_exist,
+    links_between_documents_lead_somewhere,
 ];
 
 fn root() -> PathBuf {
@@ -52,7 +53,7 @@ fn sources(modules: &[&str]) -> Vec<(String, String)> {
     let code = |file: &Path| {
         let text = std::fs::read_to_string(file).unwrap();
         let text = text
-            .split("#[cfg(test)]")
+            .split("#[cfg(test)]\nmod tests {")
             .next()
             .unwrap_or_default()
             .to_owned();
@@ -81,6 +82,7 @@ fn calls_go_one_way() {
             ][..],
         ),
         (&["models", "db"], &["crate::auth"]),
+        (&["auth"], &["crate::schema"]),
         (&["db"], &["crate::models", "crate::schema"]),
         (
             &["django"],
@@ -251,6 +253,9 @@ fn the_readme_tells_of_every_setting() {
         let row = format!("| `{}` | {default} | {} |", key.name, key.meaning);
         assert!(readme.contains(&row), "README.md has no row\n{row}");
     }
+    let (_, table) = readme.split_once("| variable |").expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| !line.is_empty());
+    assert_eq!(rows.count(), KEYS.len(), "README.md has rows of its own");
 }
 
 fn the_readme_names_files_that_exist() {
@@ -267,4 +272,34 @@ fn the_readme_names_files_that_exist() {
     for path in paths {
         assert!(root().join(path).exists(), "README.md names {path}");
     }
+}
+
+/// Links to other files, in every document; those to the web are not followed.
+fn links_between_documents_lead_somewhere() {
+    let documents = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "docs/ARCHITECTURE.md",
+        "docs/django.md",
+        "migrations/README.md",
+    ];
+    let mut links = 0;
+    for document in documents {
+        let text = read(document);
+        let folder = root().join(document).parent().unwrap().to_owned();
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !link.contains("://") {
+                assert!(folder.join(file).exists(), "{document} links to {link}");
+                links += 1;
+            }
+        }
+    }
+    assert!(links >= 5, "the links are not found any more");
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -92,6 +92,8 @@ pub struct Serving {
     pub port: u16,
     /// What it printed before it began to answer.
     pub printed: String,
+    // Kept open: a program is not to notice that nobody reads on.
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Serving {
@@ -103,15 +105,15 @@ impl Serving {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program");
-        let stdout = process.stdout.take().expect("its output");
+        let mut stdout = BufReader::new(process.stdout.take().expect("its output"));
         let mut printed = String::new();
-        for line in BufReader::new(stdout).lines() {
-            let line = line.expect("a line");
-            printed.push_str(&line);
-            printed.push('\n');
-            if line.contains(last_line) {
+        let mut line = String::new();
+        while !line.contains(last_line) {
+            line.clear();
+            if stdout.read_line(&mut line).expect("a line") == 0 {
                 break;
             }
+            printed.push_str(&line);
         }
         let (_, rest) = printed
             .split_once("127.0.0.1:")
@@ -122,6 +124,7 @@ impl Serving {
             process,
             port,
             printed,
+            _stdout: stdout,
         }
     }
 
