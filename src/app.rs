@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::auth::{Auth, Clock};
 use crate::db::{Database, MigrateError, OpenError};
+use crate::http::client_ip::TrustedProxies;
 use crate::http::csrf::Csrf;
 use crate::http::headers;
 use crate::http::session_cookie::SessionCookie;
@@ -28,6 +29,8 @@ const SHUTDOWN_SECONDS: u64 = 30;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// An idle connection is kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How often what has run out is deleted.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 /// Connections that one worker holds at most.
 const MAX_CONNECTIONS: usize = 10_000;
 
@@ -140,6 +143,7 @@ impl Application {
         let handle = self.server.handle();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let sweeper = actix_web::rt::spawn(sweep(self.auth));
         actix_web::rt::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -148,7 +152,24 @@ impl Application {
             tracing::info!("stopping: requests in flight are finished first");
             handle.stop(true).await;
         });
-        self.server.await
+        let ended = self.server.await;
+        sweeper.abort();
+        ended
+    }
+}
+
+/// Deletes what has run out, now and then.
+async fn sweep(auth: Auth) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    // The first comes at once; a start has better to do.
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        match auth.sweep().await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "deleted what had run out"),
+            Err(error) => tracing::warn!(%error, "could not delete what had run out"),
+        }
     }
 }
 
@@ -156,6 +177,10 @@ impl Application {
 pub fn open(settings: &Settings) -> Result<Database, StartError> {
     let (url, users) = (&settings.database_url, &settings.user_table);
     let pool = u32::try_from(settings.database_pool.get()).unwrap_or(u32::MAX);
+    if !users.is_ours() {
+        // Nothing is made in a database that is not the one that was meant.
+        drop(Database::open(url, users, 1)?);
+    }
     for migration in Database::migrate(url, users)? {
         tracing::info!(%migration, "migrated the database");
     }
@@ -176,6 +201,7 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
             public_url,
             address,
         )),
+        proxies: web::Data::new(TrustedProxies(settings.trusted_proxies.clone())),
         session_cookie: web::Data::new(SessionCookie {
             name: settings.session_cookie.clone(),
             secure: public_url.scheme() == "https",

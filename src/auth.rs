@@ -1,9 +1,11 @@
 //! The rules of logging in and out: [`Auth`] and its verbs. No HTTP here, and
 //! no SQL.
 
+pub mod client;
 pub mod clock;
 pub mod credentials;
 pub mod error;
+pub mod event;
 pub mod keyring;
 pub mod password;
 pub mod profile;
@@ -11,22 +13,28 @@ pub mod seal;
 pub mod session;
 pub mod session_key;
 pub mod survey;
+pub mod sweep;
+pub mod throttle;
 pub mod token;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diesel::prelude::QueryResult;
 
+pub use self::client::{Client, Device};
 pub use self::clock::Clock;
 pub use self::credentials::Credentials;
 pub use self::error::AuthError;
+use self::event::{Event, Kind};
 use self::keyring::Keyring;
 use self::password::pool::HashPool;
 use self::password::{Hasher, MakeError};
 pub use self::profile::{Profile, ProfileError};
 pub use self::session::SessionUser;
 pub use self::session_key::SessionKey;
+use self::throttle::{Reservation, Throttle};
 pub use self::token::Token;
 use crate::db::{Connection, Database};
 use crate::django::{SessionAuthHash, SessionCodec};
@@ -48,6 +56,8 @@ struct Inner {
     session_hash: SessionAuthHash,
     session_age: Duration,
     session_idle: Option<Duration>,
+    event_age: Duration,
+    throttle: Throttle,
     clock: Clock,
 }
 
@@ -74,6 +84,8 @@ impl Auth {
             session_hash: SessionAuthHash::new(&settings.secret_keys),
             session_age: settings.session_age,
             session_idle: settings.session_idle,
+            event_age: settings.event_age,
+            throttle: Throttle::new(settings.throttle, &settings.secret_keys),
             clock,
         })))
     }
@@ -98,27 +110,29 @@ impl Auth {
         Timestamp::new(self.0.clock.now())
     }
 
-    /// The active user of that name and password.
+    /// The active user of that name and password, and the place that the
+    /// attempt has in the throttle's counters.
     ///
     /// Every refusal is the same [`AuthError::InvalidCredentials`], after the
     /// same hashing, whether the name, the password or the account is wrong.
-    pub async fn authenticate(&self, credentials: &Credentials) -> Result<User, AuthError> {
-        let user = match credentials.username().map(str::to_owned) {
-            Some(name) => {
-                self.0
-                    .database
-                    .read(move |c| models::user::find_by_username(c, &name))
-                    .await?
-            }
-            None => None,
-        };
+    async fn authenticate(
+        &self,
+        credentials: &Credentials,
+        client: &Client,
+    ) -> Result<(User, Option<Reservation>), AuthError> {
+        let candidate = self.find_candidate(credentials.username(), client).await?;
+        let reservation = self.reserve(&candidate, client).await?;
         let hasher = self.0.hasher;
-        let encoded = user.as_ref().map(|user| user.password.clone());
+        let mark = reservation.as_ref().map(Reservation::failure_mark);
+        let encoded = candidate.user.as_ref().map(|user| user.password.clone());
         let password = credentials.password();
         let is_right = self
             .0
             .pool
             .run(move || {
+                if let Some(mark) = mark {
+                    mark.store(true, Ordering::Release);
+                }
                 let text = password.as_deref().unwrap_or_default();
                 // Without a usable password there is nothing to compare, but
                 // the work is done all the same.
@@ -126,8 +140,17 @@ impl Auth {
                 hasher.check(encoded, text, &mut rand::rng())
             })
             .await?;
-        user.filter(|user| is_right && user.is_active)
-            .ok_or(AuthError::InvalidCredentials)
+        let reason = match candidate.user {
+            Some(user) if is_right && user.is_active => {
+                reservation.as_ref().inspect(|taken| taken.forgive());
+                return Ok((user, reservation));
+            }
+            Some(user) if is_right => Event::of(Kind::LoginFailed, &user, "inactive user"),
+            Some(user) => Event::of(Kind::LoginFailed, &user, "wrong password"),
+            None => Event::of_nobody(Kind::LoginFailed, "no such user"),
+        };
+        self.fail(reservation, reason, client).await?;
+        Err(AuthError::InvalidCredentials)
     }
 
     /// Logs a user in: one token, one new session, `last_login`, and the
@@ -139,15 +162,15 @@ impl Auth {
         &self,
         credentials: &Credentials,
         presented: Option<SessionKey>,
+        client: &Client,
     ) -> Result<LogIn, AuthError> {
-        let user = self.authenticate(credentials).await?;
-        let upgraded = self.upgraded_hash(&user, credentials).await?;
         let auth = self.clone();
-        self.0
-            .database
-            .write(move |c| auth.store_login(c, &user, upgraded.as_deref(), presented.as_ref()))
-            .await?
-            .ok_or(AuthError::InvalidCredentials)
+        let finish = move |c: &mut Connection<'_>, user: &User, upgraded: Option<&str>| {
+            auth.store_login(c, user, upgraded, presented.as_ref())
+        };
+        let now = Some(self.now());
+        self.finish_login(credentials, client, now, "token and session", finish)
+            .await
     }
 
     fn store_login(
@@ -156,10 +179,7 @@ impl Auth {
         user: &User,
         upgraded: Option<&str>,
         presented: Option<&SessionKey>,
-    ) -> QueryResult<Option<LogIn>> {
-        if !models::user::record_login(connection, user, Some(self.now()), upgraded)? {
-            return Ok(None);
-        }
+    ) -> QueryResult<LogIn> {
         let token = self.store_token(connection, user.id)?;
         let data = match presented {
             Some(key) => self.end_session(connection, key, user)?,
@@ -168,31 +188,66 @@ impl Auth {
         let encoded = upgraded.unwrap_or(&user.password);
         let data = data.unwrap_or_default();
         let session = self.start_session(connection, user.id, encoded, data)?;
-        Ok(Some(LogIn {
+        Ok(LogIn {
             user: user.id,
             token,
             session,
-        }))
+        })
     }
 
     /// The user's one token: the one there is, or a new one.
     ///
-    /// DRF's `obtain_auth_token`: no session, and no note of the login.
-    pub async fn obtain_token(&self, credentials: &Credentials) -> Result<Token, AuthError> {
-        let user = self.authenticate(credentials).await?;
-        let upgraded = self.upgraded_hash(&user, credentials).await?;
+    /// DRF's `obtain_auth_token`: no session, and no note of the login in the
+    /// user's row.
+    pub async fn obtain_token(
+        &self,
+        credentials: &Credentials,
+        client: &Client,
+    ) -> Result<Token, AuthError> {
         let auth = self.clone();
-        self.0
-            .database
-            .write(move |c| {
-                if models::user::record_login(c, &user, None, upgraded.as_deref())? {
-                    auth.store_token(c, user.id).map(Some)
-                } else {
-                    Ok(None)
+        let finish = move |c: &mut Connection<'_>, user: &User, _: Option<&str>| {
+            auth.store_token(c, user.id)
+        };
+        self.finish_login(credentials, client, None, "token", finish)
+            .await
+    }
+
+    /// Checks the credentials, and stores all that comes of a good login in one
+    /// transaction: `finish` adds what the client gets.
+    async fn finish_login<T: Send + 'static>(
+        &self,
+        credentials: &Credentials,
+        client: &Client,
+        last_login: Option<Timestamp>,
+        gives: &'static str,
+        finish: impl FnOnce(&mut Connection<'_>, &User, Option<&str>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let (user, reservation) = self.authenticate(credentials, client).await?;
+        let upgraded = self.upgraded_hash(&user, credentials).await?;
+        let (auth, by) = (self.clone(), client.clone());
+        let place = reservation.as_ref().map(|taken| taken.place().clone());
+        let login = self
+            .write_noting(client, move |c, events| {
+                let upgraded = upgraded.as_deref();
+                if !models::user::record_login(c, &user, last_login, upgraded)? {
+                    return Ok(None);
                 }
+                if let Some(place) = place {
+                    auth.succeed(c, &place, user.id, &by)?;
+                }
+                events.note(Event::of(Kind::Login, &user, gives));
+                if let Some(upgraded) = upgraded {
+                    let [old, new] = [&user.password, upgraded].map(password::describe);
+                    let detail = format!("{old} to {new}");
+                    events.note(Event::of(Kind::HashUpgraded, &user, detail));
+                }
+                finish(c, &user, upgraded).map(Some)
             })
-            .await?
-            .ok_or(AuthError::InvalidCredentials)
+            .await?;
+        if login.is_some() {
+            reservation.map(Reservation::settled);
+        }
+        login.ok_or(AuthError::InvalidCredentials)
     }
 
     fn store_token(&self, connection: &mut Connection<'_>, user: UserId) -> QueryResult<Token> {
@@ -268,46 +323,52 @@ impl Auth {
     /// When this returns, neither is accepted any more, anywhere.
     pub async fn log_out(
         &self,
-        user: UserId,
+        user: &User,
         session: Option<SessionKey>,
+        client: &Client,
     ) -> Result<(), AuthError> {
-        let auth = self.clone();
-        self.0
-            .database
-            .write(move |c| {
-                models::token::delete_by_user(c, user)?;
-                match session {
-                    Some(key) => auth.delete_session_row(c, &key).map(drop),
-                    None => Ok(()),
-                }
-            })
-            .await?;
-        Ok(())
+        let (auth, user) = (self.clone(), user.clone());
+        self.write_noting(client, move |c, events| {
+            let tokens = models::token::delete_by_user(c, user.id)?;
+            let sessions = match session {
+                Some(key) => auth.delete_session_row(c, &key)?,
+                None => 0,
+            };
+            let ended = match (tokens, sessions) {
+                (0, 0) => "nothing was left",
+                (_, 0) => "token",
+                (0, _) => "session",
+                (_, _) => "token and session",
+            };
+            events.note(Event::of(Kind::Logout, &user, ended));
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes the user's token and makes a new one (`drf_create_token --reset`).
-    pub async fn reset_token(&self, user: UserId) -> Result<Token, AuthError> {
-        let auth = self.clone();
-        let token = self
-            .0
-            .database
-            .write(move |c| {
-                models::token::delete_by_user(c, user)?;
-                auth.store_token(c, user)
-            })
-            .await?;
-        Ok(token)
+    pub async fn reset_token(&self, user: &User) -> Result<Token, AuthError> {
+        self.command_token(user, true).await
     }
 
     /// The user's token, made if there is none (`drf_create_token`).
-    pub async fn get_or_create_token(&self, user: UserId) -> Result<Token, AuthError> {
-        let auth = self.clone();
-        let token = self
-            .0
-            .database
-            .write(move |c| auth.store_token(c, user))
-            .await?;
-        Ok(token)
+    pub async fn get_or_create_token(&self, user: &User) -> Result<Token, AuthError> {
+        self.command_token(user, false).await
+    }
+
+    async fn command_token(&self, user: &User, resets: bool) -> Result<Token, AuthError> {
+        let (auth, user) = (self.clone(), user.clone());
+        self.write_noting(&Client::command_line(), move |c, events| {
+            let kind = if resets {
+                models::token::delete_by_user(c, user.id)?;
+                Kind::TokenReset
+            } else {
+                Kind::TokenShown
+            };
+            events.note(Event::of(kind, &user, ""));
+            auth.store_token(c, user.id)
+        })
+        .await
     }
 
     /// When the user last logged in.

@@ -20,6 +20,7 @@ mod demo;
 mod prompt;
 mod seal;
 mod serve;
+mod throttle;
 mod users;
 
 use std::io::Write;
@@ -63,6 +64,9 @@ enum Command {
     Changepassword(users::ChangePasswordArgs),
     /// Print a user's API token, making it if there is none
     Token(users::TokenArgs),
+    /// Failed logins: show them, or forget them
+    #[command(subcommand)]
+    Throttle(throttle::ThrottleCommand),
     /// Delete expired sessions
     Clearsessions,
     /// Turn the keys that Django left in clear into sealed ones
@@ -146,6 +150,7 @@ async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, Cl
         Command::Createsuperuser(args) => users::create(&settings(matches)?, args, true).await?,
         Command::Changepassword(args) => users::change_password(&settings(matches)?, args).await?,
         Command::Token(args) => users::token(&settings(matches)?, args).await?,
+        Command::Throttle(command) => throttle::throttle(&settings(matches)?, command).await?,
         Command::Seal => seal::seal(&settings(matches)?).await?,
         Command::Clearsessions => clear_sessions(&settings(matches)?).await?,
         Command::Check(args) => {

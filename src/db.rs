@@ -227,16 +227,32 @@ impl Database {
         }
     }
 
+    /// Runs a write that tidies up, unless another process is tidying up just
+    /// now: `None` then.
+    pub async fn sweep<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<Option<T>, DatabaseError> {
+        self.write(|c| match c {
+            // Its one writer at a time is lock enough.
+            Connection::Sqlite(_) => work(c).map(Some),
+            Connection::Postgres(connection) => {
+                if postgres::try_lock(connection)? {
+                    work(c).map(Some)
+                } else {
+                    Ok(None)
+                }
+            }
+        })
+        .await
+    }
+
     /// Applies the pending migrations; of many processes one does, the others
     /// wait for it.
     ///
-    /// Where the user table is another project's, its tables are left to it:
-    /// they are only looked for.
+    /// Where the user table is another project's, Django's tables are left to
+    /// it, and only those that are ours alone are made.
     pub fn migrate(url: &DatabaseUrl, users: &UserTable) -> Result<Vec<String>, MigrateError> {
-        if users.is_ours() {
-            migrations::run(url)
-        } else {
-            Ok(Vec::new())
-        }
+        migrations::run(url, users.is_ours())
     }
 }

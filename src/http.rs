@@ -2,8 +2,10 @@
 
 pub mod authentication;
 pub mod body;
+pub mod client_ip;
 pub mod cookies;
 pub mod csrf;
+pub mod device_cookie;
 pub mod error;
 pub mod extract;
 pub mod headers;

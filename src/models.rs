@@ -3,7 +3,10 @@
 //! Queries take the connection first and return Diesel's `QueryResult`; what
 //! they mean is decided in [`crate::auth`].
 
+pub mod attempt;
+pub mod client;
 pub mod columns;
+pub mod event;
 pub mod session;
 pub mod token;
 pub mod user;

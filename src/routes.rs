@@ -15,6 +15,7 @@ use crate::auth::session::USER_ID;
 use crate::handlers::{
     account, health, login, logout, not_found, obtain_token, static_files, user,
 };
+use crate::http::client_ip::TrustedProxies;
 use crate::http::csrf::{self, Csrf};
 use crate::http::negotiate::{self, Renderers};
 use crate::http::session_cookie::SessionCookie;
@@ -75,6 +76,8 @@ pub struct Services {
     pub csrf: web::Data<Csrf>,
     /// What hosts they may be for.
     pub hosts: web::Data<AllowedHosts>,
+    /// Whose word on a client's address is taken.
+    pub proxies: web::Data<TrustedProxies>,
     /// How the session cookie looks.
     pub session_cookie: web::Data<SessionCookie>,
 }
@@ -90,6 +93,7 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         auth,
         csrf,
         hosts,
+        proxies,
         session_cookie,
     } = services;
     let store = DjangoSessionStore::new(auth.get_ref().clone());
@@ -113,6 +117,7 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
     app.app_data(auth)
         .app_data(csrf)
         .app_data(hosts)
+        .app_data(proxies)
         .app_data(session_cookie)
         // For whoever runs the service
         .route("/healthz", web::get().to(health::healthz))

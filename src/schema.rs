@@ -32,6 +32,47 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    portcullis_attempt (account, client) {
+        account -> Text,
+        client -> Text,
+        failures -> BigInt,
+        pending -> BigInt,
+        pending_until -> BigInt,
+        blocked_until -> BigInt,
+        forget_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    portcullis_client (user_id, client) {
+        user_id -> BigInt,
+        client -> Text,
+        seen -> Timestamp,
+    }
+}
+
+diesel::table! {
+    portcullis_event (id) {
+        id -> BigInt,
+        at -> Timestamp,
+        kind -> Text,
+        user_id -> Nullable<BigInt>,
+        username -> Text,
+        address -> Text,
+        door -> Text,
+        request_id -> Text,
+        detail -> Text,
+    }
+}
+
 diesel::joinable!(authtoken_token -> accounts_customuser (user_id));
 
-diesel::allow_tables_to_appear_in_same_query!(accounts_customuser, authtoken_token, django_session,);
+diesel::allow_tables_to_appear_in_same_query!(
+    accounts_customuser,
+    authtoken_token,
+    django_session,
+    portcullis_attempt,
+    portcullis_client,
+    portcullis_event,
+);

@@ -98,6 +98,8 @@ pub struct Settings {
     pub trusted_origins: Vec<String>,
     /// `PORTCULLIS_THROTTLE`
     pub throttle: bool,
+    /// `PORTCULLIS_EVENT_AGE`
+    pub event_age: Duration,
     /// `PORTCULLIS_HASH_THREADS`
     pub hash_threads: NonZeroUsize,
     /// `PORTCULLIS_HASH_QUEUE`
@@ -183,6 +185,7 @@ impl Settings {
                 parse_origin(text, true)
             })?,
             throttle: values.one_of("PORTCULLIS_THROTTLE", &[("on", true), ("off", false)])?,
+            event_age: values.parse("PORTCULLIS_EVENT_AGE", parse_duration)?,
             hash_threads: values.count("PORTCULLIS_HASH_THREADS", cores.get())?,
             hash_queue: values.count("PORTCULLIS_HASH_QUEUE", 64)?,
             workers: values.count("PORTCULLIS_WORKERS", cores.get())?,

@@ -2,9 +2,10 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Auth, AuthError};
+use super::event::{Event, Kind};
+use super::{Auth, AuthError, Client};
+use crate::models;
 use crate::models::user::{NewUser, User};
-use crate::models::{self, UserId};
 
 const MAX_USERNAME: usize = 150;
 const MAX_NAME: usize = 150;
@@ -82,34 +83,46 @@ impl Auth {
     /// Makes an active user with that hash; `false` if the name is taken.
     pub async fn create_user(&self, profile: Profile, encoded: String) -> Result<bool, AuthError> {
         let now = self.now();
-        let created = self
-            .database()
-            .write(move |c| {
-                let user = NewUser {
-                    password: &encoded,
-                    username: &profile.username,
-                    email: &profile.email,
-                    first_name: &profile.first_name,
-                    last_name: &profile.last_name,
-                    is_superuser: profile.is_superuser,
-                    is_staff: profile.is_superuser,
-                    is_active: true,
-                    date_joined: now,
+        self.write_noting(&Client::command_line(), move |c, events| {
+            let user = NewUser {
+                password: &encoded,
+                username: &profile.username,
+                email: &profile.email,
+                first_name: &profile.first_name,
+                last_name: &profile.last_name,
+                is_superuser: profile.is_superuser,
+                is_staff: profile.is_superuser,
+                is_active: true,
+                date_joined: now,
+            };
+            let is_created = models::user::create(c, &user)?;
+            if is_created {
+                let kind = if profile.is_superuser {
+                    "superuser"
+                } else {
+                    ""
                 };
-                models::user::create(c, &user)
-            })
-            .await?;
-        Ok(created)
+                events.note(Event::of_name(Kind::UserCreated, &profile.username, kind));
+            }
+            Ok(is_created)
+        })
+        .await
     }
 
     /// Stores another hash, which ends every session that was made under the
-    /// old one; `false` if there is no such user.
-    pub async fn set_password(&self, user: UserId, encoded: String) -> Result<bool, AuthError> {
-        let updated = self
-            .database()
-            .write(move |c| models::user::update_password(c, user, &encoded))
-            .await?;
-        Ok(updated)
+    /// old one, and forgets the failures of the old one; `false` if there is
+    /// no such user.
+    pub async fn set_password(&self, user: &User, encoded: String) -> Result<bool, AuthError> {
+        let user = user.clone();
+        self.write_noting(&Client::command_line(), move |c, events| {
+            let is_stored = models::user::update_password(c, user.id, &encoded)?;
+            if is_stored {
+                models::attempt::delete_by_account(c, &user.id.to_string())?;
+                events.note(Event::of(Kind::PasswordChanged, &user, ""));
+            }
+            Ok(is_stored)
+        })
+        .await
     }
 
     /// The user of that name, active or not.

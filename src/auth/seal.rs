@@ -2,8 +2,9 @@
 
 use diesel::prelude::QueryResult;
 
+use super::event::{Event, Kind};
 use super::keyring::{seal_session, seal_token};
-use super::{Auth, AuthError};
+use super::{Auth, AuthError, Client};
 use crate::db::Connection;
 use crate::models;
 
@@ -34,7 +35,21 @@ impl Auth {
     /// A sealed row is found by the same key on the wire as before, so it can
     /// be stopped and started again at any point, while requests are answered.
     pub async fn seal_some(&self, keys: Keys) -> Result<usize, AuthError> {
-        Ok(self.database().write(move |c| seal(c, keys)).await?)
+        self.write_noting(&Client::command_line(), move |c, events| {
+            let sealed = seal(c, keys)?;
+            if sealed > 0 {
+                let what = match keys {
+                    Keys::Tokens => "tokens",
+                    Keys::Sessions => "sessions",
+                };
+                events.note(Event::of_nobody(
+                    Kind::KeysSealed,
+                    format!("{sealed} {what}"),
+                ));
+            }
+            Ok(sealed)
+        })
+        .await
     }
 }
 

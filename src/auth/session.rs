@@ -223,24 +223,6 @@ impl Auth {
         Ok(deleted > 0)
     }
 
-    /// Deletes expired sessions in small transactions; how many went.
-    pub async fn clear_sessions(&self) -> Result<usize, AuthError> {
-        const BATCH: usize = 500;
-        let mut all = 0;
-        loop {
-            let now = self.now();
-            let gone = self
-                .0
-                .database
-                .write(move |c| models::session::delete_expired(c, now, BATCH as i64))
-                .await?;
-            all += gone;
-            if gone < BATCH {
-                return Ok(all);
-            }
-        }
-    }
-
     fn store_session(
         &self,
         connection: &mut Connection<'_>,

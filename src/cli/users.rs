@@ -92,7 +92,7 @@ pub(super) async fn change_password(
     let user = find(&auth, &args.username).await?;
     let password = prompt::new_password(args.no_input)?;
     let encoded = auth.hash_password(password).await?;
-    if !auth.set_password(user.id, encoded).await? {
+    if !auth.set_password(&user, encoded).await? {
         return Err(no_such_user(&args.username));
     }
     println!(
@@ -106,9 +106,9 @@ pub(super) async fn token(settings: &Settings, args: TokenArgs) -> Result<(), Cl
     let auth = auth(settings)?;
     let user = find(&auth, &args.username).await?;
     let token = if args.reset {
-        auth.reset_token(user.id).await?
+        auth.reset_token(&user).await?
     } else {
-        auth.get_or_create_token(user.id).await?
+        auth.get_or_create_token(&user).await?
     };
     // The line of DRF's `drf_create_token`.
     println!(
@@ -119,7 +119,7 @@ pub(super) async fn token(settings: &Settings, args: TokenArgs) -> Result<(), Cl
     Ok(())
 }
 
-async fn find(auth: &Auth, username: &str) -> Result<User, CliError> {
+pub(super) async fn find(auth: &Auth, username: &str) -> Result<User, CliError> {
     let user = auth.find_user(username).await?;
     user.ok_or_else(|| no_such_user(username))
 }

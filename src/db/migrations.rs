@@ -16,6 +16,9 @@ use super::DatabaseUrl;
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
 
+/// Those that make Django's tables where there are none.
+const DJANGOS: [&str; 3] = ["20261123000001", "20261123000002", "20261123000003"];
+
 /// Any number that is ours alone: the advisory lock under which one process
 /// migrates while the others wait.
 const LOCK: &str = "5077438157";
@@ -43,7 +46,9 @@ pub enum MigrateError {
     },
 }
 
-pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
+/// Applies those that are pending; of Django's tables it makes none unless
+/// `makes_djangos`.
+pub(super) fn run(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>, MigrateError> {
     let failed = |reason: &dyn std::fmt::Display| MigrateError::Failed {
         url: url.clone(),
         reason: reason.to_string().trim().replace('\n', " "),
@@ -57,7 +62,7 @@ pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
             // in use by another starter is waited for.
             c.batch_execute("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON;")
                 .map_err(|error| failed(&error))?;
-            c.immediate_transaction(|c| Ok::<_, Wrapped>(pending(c, SQLITE, url)?))
+            c.immediate_transaction(|c| Ok::<_, Wrapped>(pending(c, SQLITE, url, makes_djangos)?))
                 .map_err(|error| error.into_migrate_error(url))
         }
         DatabaseUrl::Postgres(text) => {
@@ -65,7 +70,7 @@ pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
             c.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))
                 .map_err(|error| failed(&error))?;
             // The lock goes with the connection.
-            pending(&mut c, POSTGRES, url)
+            pending(&mut c, POSTGRES, url, makes_djangos)
         }
     }
 }
@@ -88,6 +93,7 @@ fn pending<DB: diesel::backend::Backend>(
     connection: &mut impl MigrationHarness<DB>,
     source: EmbeddedMigrations,
     url: &DatabaseUrl,
+    makes_djangos: bool,
 ) -> Result<Vec<String>, MigrateError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| MigrateError::Failed {
         url: url.clone(),
@@ -106,8 +112,16 @@ fn pending<DB: diesel::backend::Backend>(
             version: version.to_string(),
         });
     }
-    let done = connection.run_pending_migrations(source).map_err(failed)?;
-    Ok(done.iter().map(ToString::to_string).collect())
+    let mut done = Vec::new();
+    for migration in &known {
+        let version = migration.name().version();
+        let is_djangos = DJANGOS.contains(&version.to_string().as_str());
+        if !applied.contains(&version) && (makes_djangos || !is_djangos) {
+            let applied = connection.run_migration(migration).map_err(failed)?;
+            done.push(applied.to_string());
+        }
+    }
+    Ok(done)
 }
 
 /// Lets a [`MigrateError`] travel through Diesel's transaction.

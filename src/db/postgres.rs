@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
-use diesel::prelude::QueryResult;
+use diesel::prelude::{QueryResult, RunQueryDsl};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool};
 
 use super::{Connection, DatabaseError, DatabaseUrl, OpenError, UserTable};
@@ -91,6 +91,19 @@ impl Postgres {
         .await
         .unwrap_or(Err(DatabaseError::NoAnswer))
     }
+}
+
+/// Any number that is ours alone, but for the one that migrations use.
+const SWEEP_LOCK: i64 = 5_077_438_158;
+
+diesel::define_sql_function! {
+    fn pg_try_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
+}
+
+/// Takes the lock of whoever tidies up, until the transaction ends; `false` if
+/// somebody else has it.
+pub(super) fn try_lock(connection: &mut PgConnection) -> QueryResult<bool> {
+    diesel::select(pg_try_advisory_xact_lock(SWEEP_LOCK)).get_result(connection)
 }
 
 /// Adds libpq's own bounds, unless the URL sets them: a server that is gone

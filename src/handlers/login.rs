@@ -7,14 +7,16 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::auth::{Auth, Credentials, LogIn};
+use crate::auth::{Auth, Client, Credentials, LogIn};
 use crate::http::body::Body;
 use crate::http::cookies::RequestCookies;
 use crate::http::csrf::{self, Csrf};
+use crate::http::device_cookie;
 use crate::http::error::ApiError;
 use crate::http::next_path::NextPath;
 use crate::http::page::{FormSecret, PageError, html, see_other};
 use crate::http::pages::LoginPage;
+use crate::http::session_cookie::SessionCookie;
 use crate::http::{json, session_store};
 
 const WRONG: &str = "The username or the password is not right.";
@@ -23,19 +25,22 @@ const WRONG: &str = "The username or the password is not right.";
 ///
 /// # Errors
 ///
-/// 400 `{"error":"Invalid credentials"}` for every login that is refused; 503
-/// while the passwords of others are being hashed or the database is away.
+/// 400 `{"error":"Invalid credentials"}` for every login that is refused; 429
+/// after too many of them; 503 while the passwords of others are being hashed
+/// or the database is away.
 pub async fn submit_login(
     auth: web::Data<Auth>,
     csrf: web::Data<Csrf>,
+    cookie: web::Data<SessionCookie>,
     request: HttpRequest,
     session: Session,
+    client: Client,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let login = log_in(&auth, &request, &session, &body).await?;
+    let login = log_in(&auth, &request, &session, &client, &body).await?;
     let answer = json!({"message": "user logged in", "token": login.token.expose()});
     let mut response = json::response(StatusCode::OK, &answer);
-    csrf::rotate(&mut response, &csrf);
+    add_cookies(&mut response, &client, &csrf, &cookie);
     Ok(response)
 }
 
@@ -62,21 +67,23 @@ pub async fn show_login(
 pub async fn submit_login_form(
     auth: web::Data<Auth>,
     csrf: web::Data<Csrf>,
+    cookie: web::Data<SessionCookie>,
     request: HttpRequest,
     session: Session,
+    client: Client,
     body: Body,
 ) -> Result<HttpResponse, PageError> {
     let next = NextPath::parse(body.text("next").unwrap_or_default());
-    match log_in(&auth, &request, &session, &body).await {
+    match log_in(&auth, &request, &session, &client, &body).await {
         Ok(_) => {
             let mut response = see_other(next.or_default());
-            csrf::rotate(&mut response, &csrf);
+            add_cookies(&mut response, &client, &csrf, &cookie);
             Ok(response)
         }
         Err(error @ ApiError::BadRequest(_)) => {
             let username = body.text("username").unwrap_or_default();
-            let error = (error.status(), Some(WRONG));
-            Ok(form(error.0, &csrf, &request, &next, username, error.1))
+            let status = error.status();
+            Ok(form(status, &csrf, &request, &next, username, Some(WRONG)))
         }
         Err(error) => Err(error.into()),
     }
@@ -88,13 +95,14 @@ async fn log_in(
     auth: &Auth,
     request: &HttpRequest,
     session: &Session,
+    client: &Client,
     body: &Body,
 ) -> Result<LogIn, ApiError> {
     let credentials = credentials_in(body)?;
     let presented = RequestCookies::from_extensions(request)
         .session_key()
         .cloned();
-    let login = auth.log_in(&credentials, presented).await?;
+    let login = auth.log_in(&credentials, presented, client).await?;
     // From here on nothing may fail: the login is stored.
     let stored = Identity::login(&request.extensions(), login.user.to_string())
         .map_err(|error| tracing::error!(%error, "the session does not take an identity"))
@@ -104,6 +112,14 @@ async fn log_in(
         });
     stored.map_err(|()| ApiError::Unavailable)?;
     Ok(login)
+}
+
+/// What a browser gets with a good login, besides its session.
+fn add_cookies(response: &mut HttpResponse, client: &Client, csrf: &Csrf, cookie: &SessionCookie) {
+    csrf::rotate(response, csrf);
+    if let Some(device) = &client.device {
+        device_cookie::give(response.headers_mut(), device, cookie.secure);
+    }
 }
 
 /// Only texts are credentials. A body that is no object is not one at all.

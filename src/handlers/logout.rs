@@ -6,7 +6,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Client};
 use crate::http::cookies::RequestCookies;
 use crate::http::error::ApiError;
 use crate::http::extract::CurrentUser;
@@ -23,8 +23,9 @@ pub async fn submit_logout(
     request: HttpRequest,
     session: Session,
     user: CurrentUser,
+    client: Client,
 ) -> Result<HttpResponse, ApiError> {
-    log_out(&auth, &request, &session, &user).await?;
+    log_out(&auth, &request, &session, &user, &client).await?;
     let answer = json!({"message": "Logged out successfully"});
     Ok(json::response(StatusCode::OK, &answer))
 }
@@ -36,9 +37,10 @@ pub async fn submit_logout_form(
     request: HttpRequest,
     session: Session,
     user: Option<CurrentUser>,
+    client: Client,
 ) -> Result<HttpResponse, PageError> {
     if let Some(user) = user {
-        log_out(&auth, &request, &session, &user).await?;
+        log_out(&auth, &request, &session, &user, &client).await?;
     }
     let mut response = html(StatusCode::OK, &SignedOutPage);
     let cleared = HeaderValue::from_static("\"cache\", \"storage\"");
@@ -51,6 +53,7 @@ async fn log_out(
     request: &HttpRequest,
     session: &Session,
     user: &CurrentUser,
+    client: &Client,
 ) -> Result<(), ApiError> {
     let presented = RequestCookies::from_extensions(request)
         .session_key()
@@ -58,7 +61,7 @@ async fn log_out(
     if presented.is_some() {
         session_cookie::forget(request);
     }
-    auth.log_out(user.user.id, presented).await?;
+    auth.log_out(&user.user, presented, client).await?;
     session.purge();
     Ok(())
 }

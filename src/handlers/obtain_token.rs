@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
-use crate::auth::{Auth, AuthError, Credentials};
+use crate::auth::{Auth, AuthError, Client, Credentials};
 use crate::http::body::Body;
 use crate::http::error::ApiError;
 use crate::http::json;
@@ -16,9 +16,13 @@ const BAD_LOGIN: &str = "Unable to log in with provided credentials.";
 /// # Errors
 ///
 /// 400 with DRF's field errors, or `non_field_errors` for a refused login.
-pub async fn obtain_token(auth: web::Data<Auth>, body: Body) -> Result<HttpResponse, ApiError> {
+pub async fn obtain_token(
+    auth: web::Data<Auth>,
+    client: Client,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
     let credentials = validate(&body)?;
-    match auth.obtain_token(&credentials).await {
+    match auth.obtain_token(&credentials, &client).await {
         Ok(token) => Ok(json::response(
             StatusCode::OK,
             &json!({"token": token.expose()}),

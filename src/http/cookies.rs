@@ -1,12 +1,12 @@
-//! The two cookies that we read, by Django's rules but for one: a name that
+//! The cookies that we read, by Django's rules but for one: a name that
 //! stands there twice is ambiguous, and so is not there at all.
 
 use actix_web::HttpMessage;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::COOKIE;
 
-use crate::auth::SessionKey;
-use crate::http::csrf;
+use crate::auth::{Device, SessionKey};
+use crate::http::{csrf, device_cookie};
 
 /// The session cookie of a request.
 #[derive(Clone, Default)]
@@ -27,6 +27,8 @@ pub struct RequestCookies {
     pub session: Presented,
     /// The text of the `csrftoken` cookie.
     pub csrf: Option<String>,
+    /// The browser that we know again.
+    pub device: Option<Device>,
 }
 
 impl RequestCookies {
@@ -47,6 +49,7 @@ impl RequestCookies {
                     Presented::Unusable
                 },
                 csrf: None,
+                device: None,
             };
         };
         let session = match find(header, session_cookie) {
@@ -57,11 +60,15 @@ impl RequestCookies {
                 None => Presented::Unusable,
             },
         };
-        let csrf = match find(header, csrf::COOKIE) {
+        let one = |name| match find(header, name) {
             Found::One(value) => Some(value),
             Found::None | Found::Many => None,
         };
-        Self { session, csrf }
+        Self {
+            session,
+            csrf: one(csrf::COOKIE),
+            device: one(device_cookie::COOKIE).and_then(|text| Device::parse(&text)),
+        }
     }
 
     /// The cookies that were read when the request came in.

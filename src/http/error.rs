@@ -39,6 +39,8 @@ pub enum ApiError {
     TooLarge,
     /// 415, with the media type.
     UnsupportedMediaType(String),
+    /// 429, DRF's `Throttled`, with the seconds to wait.
+    Throttled(u64),
     /// 503: the database, or the hashing threads, have no answer now.
     Unavailable,
 }
@@ -60,6 +62,7 @@ impl ApiError {
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -82,6 +85,10 @@ impl ApiError {
             Self::UnsupportedMediaType(media_type) => {
                 format!("Unsupported media type \"{media_type}\" in request.")
             }
+            Self::Throttled(seconds) => {
+                let plural = if *seconds == 1 { "" } else { "s" };
+                format!("Request was throttled. Expected available in {seconds} second{plural}.")
+            }
             Self::Unavailable => "Service temporarily unavailable, try again later.".to_owned(),
         }
     }
@@ -89,11 +96,14 @@ impl ApiError {
     /// Adds the headers that belong to the status.
     pub fn add_headers(&self, response: &mut HttpResponse) {
         let headers = response.headers_mut();
-        match self.status() {
-            StatusCode::UNAUTHORIZED => {
+        match self {
+            Self::NotAuthenticated | Self::AuthenticationFailed(_) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Token"));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
+            Self::Throttled(seconds) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
+            }
+            Self::Unavailable => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
             }
             _ => {}
@@ -120,6 +130,10 @@ impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::InvalidCredentials => Self::invalid_credentials(),
+            AuthError::Throttled { wait } => {
+                // Rounded up, as DRF does.
+                Self::Throttled(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+            }
             AuthError::Busy(_) => {
                 tracing::warn!("refused a login: the password hashing queue is full");
                 Self::Unavailable

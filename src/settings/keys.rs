@@ -159,6 +159,12 @@ pub const KEYS: &[Key] = &[
         "off only for load tests and conformance runs",
     ),
     key(
+        "PORTCULLIS_EVENT_AGE",
+        "90d",
+        "",
+        "How long the rows of the audit log are kept",
+    ),
+    key(
         "PORTCULLIS_HASH_THREADS",
         "",
         "cores",

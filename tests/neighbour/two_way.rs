@@ -69,7 +69,7 @@ async fn a_password_changed_at_one_ends_the_sessions_at_the_other(backend: Backe
             .hash_password(PASSWORD.to_owned())
             .await
             .unwrap();
-        assert!(pair.app.auth.set_password(user.id, encoded).await.unwrap());
+        assert!(pair.app.auth.set_password(&user, encoded).await.unwrap());
         assert_eq!(held.by_session(theirs).await, 401);
         assert_eq!(held.by_session(ours).await, 401);
         assert_eq!(held.by_token(theirs).await, 200);

@@ -162,7 +162,7 @@ async fn a_body_over_the_cap_is_refused_before_it_has_come(backend: Backend) {
 }
 
 async fn odd_forms_are_a_bad_login(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     app.create_user("alice", PASSWORD).await;
     let form = "application/x-www-form-urlencoded";
     let bad = r#"{"error":"Invalid credentials"}"#;
@@ -195,7 +195,7 @@ async fn odd_forms_are_a_bad_login(backend: Backend) {
 
 /// Raw bytes for every part of a request, over real HTTP.
 async fn nothing_that_a_client_sends_is_a_500(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     app.create_user("alice", PASSWORD).await;
     let login = app.log_in(&app.program(), "alice", PASSWORD).await;
     let session = login.cookie("sessionid").unwrap();

@@ -57,10 +57,14 @@ fn project(database: &TestDatabase) {
 
 fn tables(database: &TestDatabase) -> Vec<Option<String>> {
     database.texts(if database.is_sqlite() {
-        "SELECT sql AS text FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+        "SELECT sql AS text FROM sqlite_master WHERE sql IS NOT NULL
+            AND tbl_name NOT LIKE 'portcullis_%' AND tbl_name <> '__diesel_schema_migrations'
+         ORDER BY name"
     } else {
         "SELECT CAST(table_name || '.' || column_name AS text) AS text
-         FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1"
+         FROM information_schema.columns WHERE table_schema = current_schema()
+            AND table_name NOT LIKE 'portcullis_%' AND table_name <> '__diesel_schema_migrations'
+         ORDER BY 1"
     })
 }
 
@@ -217,9 +221,8 @@ async fn sealing_survives_being_killed(backend: Backend) {
         app.database.count("django_session"),
         i64::try_from(ROWS).unwrap() + 1
     );
-    let (url, _handle) = app
-        .start_another(&[("PORTCULLIS_SECRET_KEY", SECRET_KEY)])
-        .await;
+    let settings = [("PORTCULLIS_SECRET_KEY", SECRET_KEY)];
+    let url = app.start_another(&settings).await.url;
     let ask = async |name: &'static str, value: String| {
         let request = app
             .program()

@@ -213,7 +213,7 @@ async fn an_outdated_hash_is_upgraded_and_the_old_sessions_end(backend: Backend)
     app.create_user("alice", PASSWORD).await;
     let old = app.log_in(&app.program(), "alice", PASSWORD).await;
     let settings = [("PORTCULLIS_PASSWORD_COST", "5")];
-    let (url, _handle) = app.start_another(&settings).await;
+    let url = app.start_another(&settings).await.url;
     let body = json!({"username": "alice", "password": PASSWORD});
 
     let request = app.program().post(format!("{url}/login/")).json(&body);

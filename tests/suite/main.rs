@@ -26,6 +26,7 @@ mod logout;
 mod pages;
 mod repo;
 mod sessions;
+mod throttle;
 mod user;
 
 use libtest_mimic::{Arguments, Trial};
@@ -44,6 +45,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     pages::TESTS,
     repo::TESTS,
     sessions::TESTS,
+    throttle::TESTS,
     user::TESTS,
 ];
 

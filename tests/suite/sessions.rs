@@ -173,7 +173,7 @@ async fn clear_keys_of_django_are_accepted_and_sealed(backend: Backend) {
     );
     let session_key = "SELECT session_key AS text FROM django_session";
     assert_eq!(app.database.texts(session_key)[0].as_ref(), Some(&session));
-    let (url, _handle) = app.start_another(&[]).await;
+    let url = app.start_another(&[]).await.url;
     let status = async |name: &'static str, value: String| {
         let request = app
             .program()
@@ -210,7 +210,7 @@ async fn a_session_of_a_fallback_key_is_renewed(backend: Backend) {
             crate::support::app::SECRET_KEY,
         ),
     ];
-    let (url, _handle) = app.start_another(&settings).await;
+    let url = app.start_another(&settings).await.url;
     let with_session = async |key: &str| {
         let request = app
             .program()

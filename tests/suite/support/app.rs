@@ -55,12 +55,14 @@ impl TestApp {
     }
 
     /// A second server on the database of this one.
-    pub async fn start_another(&self, settings: &[(&'static str, &str)]) -> (String, ServerHandle) {
+    pub async fn start_another(&self, settings: &[(&'static str, &str)]) -> SecondServer {
         let application = Self::build(&self.database, settings, &self.clock);
-        let url = format!("http://127.0.0.1:{}", application.port());
-        let handle = application.handle();
+        let second = SecondServer {
+            url: format!("http://127.0.0.1:{}", application.port()),
+            auth: application.auth().clone(),
+        };
         actix_web::rt::spawn(application.run_until_stopped());
-        (url, handle)
+        second
     }
 
     fn build(
@@ -169,6 +171,12 @@ impl Drop for TestApp {
         // Only sends the message; the workers end by themselves.
         drop(self.handle.stop(false));
     }
+}
+
+/// A server beside a [`TestApp`], on its database.
+pub struct SecondServer {
+    pub url: String,
+    pub auth: Auth,
 }
 
 /// An answer, read whole.

@@ -1,0 +1,2 @@
+DROP TABLE portcullis_client;
+DROP TABLE portcullis_attempt;

@@ -1,0 +1,185 @@
+//! The audit log: what was done, by whom, from where. Each event is a row of
+//! `portcullis_event`, written in the transaction of what it tells of, and a
+//! log line once that is committed.
+
+use diesel::prelude::QueryResult;
+
+use super::{Auth, AuthError, Client};
+use crate::db::Connection;
+use crate::models::event::NewEvent;
+use crate::models::user::User;
+use crate::models::{self, Timestamp, UserId};
+
+/// The target of the log lines: `PORTCULLIS_LOG=warn,portcullis::audit=info`
+/// keeps them where other lines are not wanted.
+pub const TARGET: &str = "portcullis::audit";
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A good login: a token and a session, or a token alone.
+    Login,
+    /// A login that was refused.
+    LoginFailed,
+    /// A login that was not even looked at.
+    Throttled,
+    /// A logout.
+    Logout,
+    /// A new user.
+    UserCreated,
+    /// Another password.
+    PasswordChanged,
+    /// The same password, hashed anew.
+    HashUpgraded,
+    /// A token made, or shown, by an admin.
+    TokenShown,
+    /// A token replaced.
+    TokenReset,
+    /// Failures forgotten by an admin.
+    ThrottleCleared,
+    /// Keys sealed by an admin.
+    KeysSealed,
+    /// Expired sessions deleted by an admin.
+    SessionsCleared,
+}
+
+impl Kind {
+    /// The word in the table and in the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::LoginFailed => "login_failed",
+            Self::Throttled => "throttled",
+            Self::Logout => "logout",
+            Self::UserCreated => "user_created",
+            Self::PasswordChanged => "password_changed",
+            Self::HashUpgraded => "hash_upgraded",
+            Self::TokenShown => "token_shown",
+            Self::TokenReset => "token_reset",
+            Self::ThrottleCleared => "throttle_cleared",
+            Self::KeysSealed => "keys_sealed",
+            Self::SessionsCleared => "sessions_cleared",
+        }
+    }
+}
+
+/// Something that was done.
+#[derive(Debug, Clone)]
+pub struct Event {
+    kind: Kind,
+    user: Option<UserId>,
+    username: String,
+    detail: String,
+}
+
+impl Event {
+    /// Something that no user of ours did or underwent.
+    pub fn of_nobody(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            user: None,
+            username: String::new(),
+            detail: detail.into(),
+        }
+    }
+
+    /// Something that a user did or underwent.
+    pub fn of(kind: Kind, user: &User, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            user: Some(user.id),
+            username: user.username.clone(),
+            detail: detail.into(),
+        }
+    }
+
+    /// The same, with a name only.
+    pub fn of_name(kind: Kind, username: &str, detail: impl Into<String>) -> Self {
+        Self {
+            username: username.to_owned(),
+            ..Self::of_nobody(kind, detail)
+        }
+    }
+
+    fn store(
+        &self,
+        connection: &mut Connection<'_>,
+        client: &Client,
+        at: Timestamp,
+    ) -> QueryResult<()> {
+        models::event::create(
+            connection,
+            &NewEvent {
+                at,
+                kind: self.kind.name(),
+                user_id: self.user,
+                username: &self.username,
+                address: &client.address_text(),
+                door: &client.door,
+                request_id: &client.request_id,
+                detail: &self.detail,
+            },
+        )
+    }
+
+    /// The log line. Texts are written as Rust writes them in source, so that
+    /// no name can end a line, colour a terminal or turn the reading order.
+    pub(super) fn log(&self, client: &Client) {
+        tracing::info!(
+            target: TARGET,
+            event = self.kind.name(),
+            user_id = self.user.map(|user| user.0),
+            username = ?self.username,
+            address = %client.address_text(),
+            door = ?client.door,
+            request_id = %client.request_id,
+            detail = ?self.detail,
+        );
+    }
+}
+
+/// What a transaction has done so far.
+#[derive(Default)]
+pub(super) struct Events(Vec<Event>);
+
+impl Events {
+    pub(super) fn note(&mut self, event: Event) {
+        self.0.push(event);
+    }
+}
+
+impl Auth {
+    /// Runs a write; what it notes is stored with it and logged after it.
+    pub(super) async fn write_noting<T: Send + 'static>(
+        &self,
+        client: &Client,
+        work: impl FnOnce(&mut Connection<'_>, &mut Events) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let now = self.now();
+        let by = client.clone();
+        let (value, events) = self
+            .database()
+            .write(move |c| {
+                let mut events = Events::default();
+                let value = work(c, &mut events)?;
+                for event in &events.0 {
+                    event.store(c, &by, now)?;
+                }
+                Ok((value, events))
+            })
+            .await?;
+        for event in &events.0 {
+            event.log(client);
+        }
+        Ok(value)
+    }
+
+    /// Notes what has been done already, or was done outside of the database.
+    pub(super) async fn note(&self, client: &Client, event: Event) -> Result<(), AuthError> {
+        let note = move |_: &mut Connection<'_>, events: &mut Events| {
+            events.note(event);
+            Ok(())
+        };
+        self.write_noting(client, note).await
+    }
+}

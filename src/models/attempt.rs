@@ -1,0 +1,347 @@
+//! `portcullis_attempt`: how many logins have failed, and how many are being
+//! checked right now.
+//!
+//! A row counts for an account and a client. With an empty client it counts for
+//! the account everywhere, with an empty account for the client's network and
+//! every account. Times are milliseconds since 1970.
+//!
+//! Whoever touches more than one row does so in one order (network, account,
+//! account and client), so that no two transactions wait for each other.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::db::{Connection, on};
+use crate::schema::portcullis_attempt as attempt;
+
+/// A place that is reserved for so long is a failure: whoever held it has died.
+const PENDING_MILLIS: i64 = 120_000;
+
+/// How many failures, and attempts in hand, a row takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// The three rows' numbers.
+    pub failures: i64,
+    /// When a row that is made now is forgotten; `i64::MAX` for never.
+    pub forget_at: i64,
+}
+
+/// The three rows that one attempt counts in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Whose login.
+    pub account: String,
+    /// The client as this account knows it.
+    pub client: String,
+    /// The client's network.
+    pub network: String,
+}
+
+impl Place {
+    /// The keys of the rows, in the order in which they are touched.
+    fn keys(&self) -> [(&str, &str); 3] {
+        [
+            ("", self.network.as_str()),
+            (self.account.as_str(), ""),
+            (self.account.as_str(), self.client.as_str()),
+        ]
+    }
+}
+
+/// What the rows of a [`Place`] take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rooms {
+    /// The network, over all accounts.
+    pub network: Room,
+    /// The account, from everywhere.
+    pub account: Room,
+    /// The account from this client: when it is full, one at a time is let in
+    /// whenever the row is not blocked.
+    pub client: Room,
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = attempt)]
+pub struct Attempt {
+    /// Whose logins; empty for everybody's.
+    pub account: String,
+    /// From where; empty for everywhere.
+    pub client: String,
+    /// Logins that failed.
+    pub failures: i64,
+    /// Places that are reserved.
+    pub pending: i64,
+    /// Until when they are.
+    pub pending_until: i64,
+    /// No attempt before then.
+    pub blocked_until: i64,
+    /// From then on the row counts for nothing.
+    pub forget_at: i64,
+}
+
+impl Attempt {
+    /// Places that are reserved at that moment.
+    pub fn pending_at(&self, now: i64) -> i64 {
+        if self.pending_until <= now {
+            0
+        } else {
+            self.pending
+        }
+    }
+
+    /// Failures that count at that moment.
+    pub fn failures_at(&self, now: i64) -> i64 {
+        let kept = if self.forget_at <= now {
+            0
+        } else {
+            self.failures
+        };
+        kept + self.pending - self.pending_at(now)
+    }
+
+    /// How long no attempt is allowed; 0 if one is.
+    pub fn blocked_for(&self, now: i64) -> i64 {
+        if self.forget_at <= now {
+            0
+        } else {
+            (self.blocked_until - now).max(0)
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Key {
+    #[diesel(sql_type = Text)]
+    account: String,
+    #[diesel(sql_type = Text)]
+    client: String,
+}
+
+/// The parameters are numbered in the order in which they appear: SQLite gives
+/// names their numbers by that.
+const RESERVE: &str = "
+    INSERT INTO portcullis_attempt AS a
+        (account, client, failures, pending, pending_until, blocked_until, forget_at)
+    VALUES
+        ('', $1, 0, 1, $2, 0, $3),
+        ($4, '', 0, 1, $2, 0, $5),
+        ($4, $6, 0, 1, $2, 0, $7)
+    ON CONFLICT (account, client) DO UPDATE SET
+        failures = CASE WHEN a.forget_at <= $8 THEN 0 ELSE a.failures END
+                 + CASE WHEN a.pending_until <= $8 THEN a.pending ELSE 0 END,
+        pending = CASE WHEN a.pending_until <= $8 THEN 0 ELSE a.pending END + 1,
+        pending_until = excluded.pending_until,
+        blocked_until = CASE WHEN a.forget_at <= $8 THEN 0 ELSE a.blocked_until END,
+        forget_at = CASE WHEN a.forget_at <= $8 THEN excluded.forget_at ELSE a.forget_at END
+    WHERE (a.blocked_until <= $8 OR a.forget_at <= $8)
+      AND (CASE WHEN a.forget_at <= $8 THEN 0 ELSE a.failures END + a.pending
+             < CASE WHEN a.account = '' THEN $9 WHEN a.client = '' THEN $10 ELSE $11 END
+           OR (a.account <> '' AND a.client <> ''
+               AND (a.pending = 0 OR a.pending_until <= $8)))
+    RETURNING account, client";
+
+/// Reserves a place in each of the three rows, or in none.
+///
+/// It is one statement, so it is exact however many ask at once: a row is only
+/// touched while it has room, and whoever comes second finds what the first one
+/// has left.
+pub fn reserve(
+    connection: &mut Connection<'_>,
+    place: &Place,
+    rooms: &Rooms,
+    now: i64,
+) -> QueryResult<bool> {
+    let reserved: Vec<Key> = on!(connection, c => diesel::sql_query(RESERVE)
+        .bind::<Text, _>(&place.network)
+        .bind::<BigInt, _>(now + PENDING_MILLIS)
+        .bind::<BigInt, _>(rooms.network.forget_at)
+        .bind::<Text, _>(&place.account)
+        .bind::<BigInt, _>(rooms.account.forget_at)
+        .bind::<Text, _>(&place.client)
+        .bind::<BigInt, _>(rooms.client.forget_at)
+        .bind::<BigInt, _>(now)
+        .bind::<BigInt, _>(rooms.network.failures)
+        .bind::<BigInt, _>(rooms.account.failures)
+        .bind::<BigInt, _>(rooms.client.failures)
+        .load(c))?;
+    if reserved.len() == place.keys().len() {
+        return Ok(true);
+    }
+    for key in &reserved {
+        give_back(connection, (&key.account, &key.client))?;
+    }
+    Ok(false)
+}
+
+/// Gives back the places of an attempt that came to nothing.
+pub fn release(connection: &mut Connection<'_>, place: &Place) -> QueryResult<()> {
+    for key in place.keys() {
+        give_back(connection, key)?;
+    }
+    delete_empty(connection, place)
+}
+
+/// Turns the places of an attempt into failures; the three rows as they are
+/// then.
+pub fn fail(
+    connection: &mut Connection<'_>,
+    place: &Place,
+    client_forget_at: i64,
+) -> QueryResult<Vec<Attempt>> {
+    for (account, client) in place.keys() {
+        give_back(connection, (account, client))?;
+        on!(connection, c => diesel::update(attempt::table.find((account, client)))
+            .set(attempt::failures.eq(attempt::failures + 1))
+            .execute(c))?;
+    }
+    on!(connection, c => diesel::update(attempt::table.find((&place.account, &place.client)))
+        .set(attempt::forget_at.eq(client_forget_at))
+        .execute(c))?;
+    find(connection, place)
+}
+
+/// Gives the places of a good login back, and forgets what failed before it:
+/// for the account and for this client, but not for the network, where the
+/// logins of others failed.
+pub fn succeed(connection: &mut Connection<'_>, place: &Place) -> QueryResult<()> {
+    for (account, client) in place.keys() {
+        give_back(connection, (account, client))?;
+        if !account.is_empty() {
+            on!(connection, c => diesel::update(attempt::table.find((account, client)))
+                .set((attempt::failures.eq(0), attempt::blocked_until.eq(0)))
+                .execute(c))?;
+        }
+    }
+    delete_empty(connection, place)
+}
+
+fn give_back(connection: &mut Connection<'_>, key: (&str, &str)) -> QueryResult<()> {
+    on!(connection, c => diesel::update(attempt::table.find(key))
+        .filter(attempt::pending.gt(0))
+        .set(attempt::pending.eq(attempt::pending - 1))
+        .execute(c))
+    .map(drop)
+}
+
+/// Rows that say nothing are not kept: most people never mistype.
+fn delete_empty(connection: &mut Connection<'_>, place: &Place) -> QueryResult<()> {
+    for key in place.keys() {
+        on!(connection, c => diesel::delete(attempt::table.find(key))
+            .filter(attempt::failures.eq(0))
+            .filter(attempt::pending.eq(0))
+            .execute(c))?;
+    }
+    Ok(())
+}
+
+/// The rows of a place that are there.
+pub fn find(connection: &mut Connection<'_>, place: &Place) -> QueryResult<Vec<Attempt>> {
+    let mut rows = Vec::with_capacity(3);
+    for key in place.keys() {
+        let row = on!(connection, c => attempt::table
+            .find(key)
+            .select(Attempt::as_select())
+            .get_result(c))
+        .optional()?;
+        rows.extend(row);
+    }
+    Ok(rows)
+}
+
+/// No more attempts in a row until then.
+pub fn block(
+    connection: &mut Connection<'_>,
+    row: &Attempt,
+    blocked_until: i64,
+) -> QueryResult<()> {
+    on!(connection, c => diesel::update(attempt::table.find((&row.account, &row.client)))
+        .set(attempt::blocked_until.eq(blocked_until))
+        .execute(c))
+    .map(drop)
+}
+
+/// Some rows, those with the most failures first.
+pub fn find_worst(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<Attempt>> {
+    on!(connection, c => attempt::table
+        .filter(attempt::failures.gt(0))
+        .order((attempt::failures.desc(), attempt::account, attempt::client))
+        .select(Attempt::as_select())
+        .limit(limit)
+        .load(c))
+}
+
+/// Deletes every row of an account; how many went.
+pub fn delete_by_account(connection: &mut Connection<'_>, account: &str) -> QueryResult<usize> {
+    on!(connection, c => diesel::delete(attempt::table)
+        .filter(attempt::account.eq(account))
+        .execute(c))
+}
+
+/// Deletes every row of a client or a network; how many went.
+pub fn delete_by_client(connection: &mut Connection<'_>, client: &str) -> QueryResult<usize> {
+    on!(connection, c => diesel::delete(attempt::table)
+        .filter(attempt::client.eq(client))
+        .execute(c))
+}
+
+/// Deletes every row; how many went.
+pub fn delete_all(connection: &mut Connection<'_>) -> QueryResult<usize> {
+    on!(connection, c => diesel::delete(attempt::table).execute(c))
+}
+
+/// Deletes rows that count for nothing any more, `limit` at most; how many went.
+pub fn delete_forgotten(
+    connection: &mut Connection<'_>,
+    now: i64,
+    limit: i64,
+) -> QueryResult<usize> {
+    let keys: Vec<(String, String)> = on!(connection, c => attempt::table
+        .filter(attempt::forget_at.le(now))
+        .filter(attempt::pending_until.le(now))
+        .select((attempt::account, attempt::client))
+        .limit(limit)
+        .load(c))?;
+    delete_keys(connection, &keys, now)
+}
+
+/// Deletes the accounts' rows that were silent for longest, where there are
+/// more than `kept` of them, `limit` at most; how many went.
+pub fn delete_surplus(
+    connection: &mut Connection<'_>,
+    kept: i64,
+    now: i64,
+    limit: i64,
+) -> QueryResult<usize> {
+    let surplus = on!(connection, c => attempt::table
+        .filter(attempt::client.eq(""))
+        .count()
+        .get_result::<i64>(c))?
+        - kept;
+    if surplus <= 0 {
+        return Ok(0);
+    }
+    let keys: Vec<(String, String)> = on!(connection, c => attempt::table
+        .filter(attempt::client.eq(""))
+        .filter(attempt::pending_until.le(now))
+        .order(attempt::pending_until)
+        .select((attempt::account, attempt::client))
+        .limit(surplus.min(limit))
+        .load(c))?;
+    delete_keys(connection, &keys, now)
+}
+
+fn delete_keys(
+    connection: &mut Connection<'_>,
+    keys: &[(String, String)],
+    now: i64,
+) -> QueryResult<usize> {
+    let mut deleted = 0;
+    for (account, client) in keys {
+        // Not if somebody has reserved a place meanwhile.
+        deleted += on!(connection, c => diesel::delete(attempt::table.find((account, client)))
+            .filter(attempt::pending_until.le(now))
+            .execute(c))?;
+    }
+    Ok(deleted)
+}

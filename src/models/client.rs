@@ -1,0 +1,83 @@
+//! `portcullis_client`: from where each user has logged in before.
+
+use diesel::prelude::*;
+
+use super::{Timestamp, UserId};
+use crate::db::{Connection, on};
+use crate::schema::portcullis_client as known;
+
+/// Which of these clients the user has logged in from since then.
+pub fn find_known(
+    connection: &mut Connection<'_>,
+    user: UserId,
+    clients: &[String],
+    since: Timestamp,
+) -> QueryResult<Vec<String>> {
+    let mut found = Vec::new();
+    for client in clients {
+        let seen = on!(connection, c => known::table
+            .find((user, client))
+            .filter(known::seen.gt(since))
+            .select(known::client)
+            .get_result::<String>(c))
+        .optional()?;
+        found.extend(seen);
+    }
+    Ok(found)
+}
+
+/// Notes that the user logged in from there; of each user the latest `kept`
+/// are kept.
+pub fn remember(
+    connection: &mut Connection<'_>,
+    user: UserId,
+    client: &str,
+    now: Timestamp,
+    kept: i64,
+) -> QueryResult<()> {
+    let seen_before = on!(connection, c => diesel::update(known::table.find((user, client)))
+        .set(known::seen.eq(now))
+        .execute(c))?;
+    if seen_before > 0 {
+        return Ok(());
+    }
+    on!(connection, c => diesel::insert_into(known::table)
+        .values((
+            known::user_id.eq(user),
+            known::client.eq(client),
+            known::seen.eq(now),
+        ))
+        .on_conflict((known::user_id, known::client))
+        .do_nothing()
+        .execute(c))?;
+    let surplus: Vec<String> = on!(connection, c => known::table
+        .filter(known::user_id.eq(user))
+        .order(known::seen.desc())
+        .select(known::client)
+        .offset(kept)
+        .limit(100)
+        .load(c))?;
+    on!(connection, c => diesel::delete(known::table)
+        .filter(known::user_id.eq(user))
+        .filter(known::client.eq_any(&surplus))
+        .execute(c))
+    .map(drop)
+}
+
+/// Deletes clients not seen since then, `limit` at most; how many went.
+pub fn delete_old(
+    connection: &mut Connection<'_>,
+    since: Timestamp,
+    limit: i64,
+) -> QueryResult<usize> {
+    let keys: Vec<(UserId, String)> = on!(connection, c => known::table
+        .filter(known::seen.le(since))
+        .select((known::user_id, known::client))
+        .limit(limit)
+        .load(c))?;
+    for (user, client) in &keys {
+        on!(connection, c => diesel::delete(known::table.find((user, client)))
+            .execute(c))?;
+    }
+    Ok(keys.len())
+}

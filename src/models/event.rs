@@ -1,0 +1,54 @@
+//! `portcullis_event`: the audit log.
+
+use diesel::prelude::*;
+
+use super::{Timestamp, UserId};
+use crate::db::{Connection, on};
+use crate::schema::portcullis_event;
+
+/// A row to insert.
+#[derive(Insertable)]
+#[diesel(table_name = portcullis_event)]
+pub struct NewEvent<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// What, in one word.
+    pub kind: &'a str,
+    /// Who, if it is a user of ours.
+    pub user_id: Option<UserId>,
+    /// The user's name at that time; empty if it is nobody's.
+    pub username: &'a str,
+    /// From where: an IP address; empty if it was on the machine itself.
+    pub address: &'a str,
+    /// By which door: a path, or the command line.
+    pub door: &'a str,
+    /// The request, as in the log; empty if there was none.
+    pub request_id: &'a str,
+    /// The rest, in a few words of ours.
+    pub detail: &'a str,
+}
+
+/// Adds an event.
+pub fn create(connection: &mut Connection<'_>, event: &NewEvent<'_>) -> QueryResult<()> {
+    on!(connection, c => diesel::insert_into(portcullis_event::table)
+        .values(event)
+        .execute(c))
+    .map(drop)
+}
+
+/// Deletes events from before that moment, `limit` at most; how many went.
+pub fn delete_old(
+    connection: &mut Connection<'_>,
+    before: Timestamp,
+    limit: i64,
+) -> QueryResult<usize> {
+    let ids: Vec<i64> = on!(connection, c => portcullis_event::table
+        .filter(portcullis_event::at.lt(before))
+        .order(portcullis_event::at)
+        .select(portcullis_event::id)
+        .limit(limit)
+        .load(c))?;
+    on!(connection, c => diesel::delete(portcullis_event::table)
+        .filter(portcullis_event::id.eq_any(&ids))
+        .execute(c))
+}
