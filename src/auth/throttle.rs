@@ -16,6 +16,8 @@
 //! limit only because others are still being hashed waits for them: first in
 //! line in this process ([`Gate`]), then for other processes by asking again.
 
+mod gate;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,10 +27,10 @@ use std::time::Duration;
 use diesel::prelude::QueryResult;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use unicode_normalization::UnicodeNormalization;
 
+use self::gate::{Gate, Turn};
 use super::client::network_of;
 use super::event::{Event, Kind};
 use super::password::pool::Busy;
@@ -123,7 +125,7 @@ impl Throttle {
         Self {
             is_on,
             name_key: name_key(secrets),
-            gate: Gate::default(),
+            gate: Gate::new(CLIENT_FAILURES.unsigned_abs()),
             noted: Mutex::default(),
         }
     }
@@ -337,7 +339,9 @@ impl Auth {
             }
         })
         .await?;
-        reservation.map(Reservation::settled);
+        if let Some(taken) = reservation {
+            taken.settled();
+        }
         Ok(())
     }
 
@@ -573,55 +577,6 @@ fn block_after(failures: i64) -> i64 {
     FIRST_BLOCK
         .checked_mul(1_i64.checked_shl(doublings.min(30)).unwrap_or(i64::MAX))
         .map_or(LONGEST_BLOCK, |block| block.min(LONGEST_BLOCK))
-}
-
-/// Lets as many attempts of one account and client at the counters as there is
-/// room for at most, the others in the order in which they came. Without it, a
-/// burst would ask the database all the time.
-#[derive(Clone, Default)]
-struct Gate(Arc<Mutex<Lines>>);
-
-type Lines = HashMap<(String, String), Arc<Semaphore>>;
-
-/// A turn at the gate, until it is dropped.
-struct Turn {
-    gate: Gate,
-    key: (String, String),
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Gate {
-    async fn enter(&self, place: &Place, deadline: Instant) -> Result<Turn, Busy> {
-        let key = (place.account.clone(), place.client.clone());
-        let line = {
-            let mut lines = lock(&self.0);
-            let room = usize::try_from(CLIENT_FAILURES).unwrap_or(1);
-            let line = lines
-                .entry(key.clone())
-                .or_insert_with(|| Arc::new(Semaphore::new(room)));
-            Arc::clone(line)
-        };
-        // From here on, whoever gives up cleans up.
-        let mut turn = Turn {
-            gate: self.clone(),
-            key,
-            permit: None,
-        };
-        let entered = timeout_at(deadline, line.acquire_owned()).await;
-        turn.permit = Some(entered.map_err(|_| Busy)?.map_err(|_| Busy)?);
-        Ok(turn)
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut lines = lock(&self.gate.0);
-        drop(self.permit.take());
-        let is_last = |line: &Arc<Semaphore>| Arc::strong_count(line) == 1;
-        if lines.get(&self.key).is_some_and(is_last) {
-            lines.remove(&self.key);
-        }
-    }
 }
 
 /// Nothing here can be left half done, poisoned or not.

@@ -16,6 +16,7 @@
 
 mod support;
 
+mod audit;
 mod bodies;
 mod cli;
 mod django;
@@ -32,9 +33,11 @@ mod user;
 use libtest_mimic::{Arguments, Trial};
 use support::database::Backend;
 use support::registry::{DatabaseTest, PlainTest};
+use support::secrets;
 
 /// Tests that run once for each database.
 const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
+    audit::TESTS,
     bodies::TESTS,
     cli::TESTS,
     django::TESTS,
@@ -54,6 +57,7 @@ const ONCE: &[&[PlainTest]] = &[cli::PLAIN, repo::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
+    secrets::capture();
     let backends = Backend::all();
     if backends.len() == 1 && !arguments.list {
         eprintln!("TEST_POSTGRES_URL is not set: running on SQLite only");
@@ -76,5 +80,19 @@ fn main() -> std::process::ExitCode {
             Ok(())
         }));
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if arguments.list {
+        return conclusion.exit_code();
+    }
+    // The last one looks at what all the others have logged.
+    let last = Trial::test("secrets::none_was_logged", || {
+        secrets::none_was_logged();
+        Ok(())
+    });
+    let last = libtest_mimic::run(&Arguments::default(), vec![last]);
+    if conclusion.has_failed() {
+        conclusion.exit_code()
+    } else {
+        last.exit_code()
+    }
 }

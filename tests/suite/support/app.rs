@@ -10,6 +10,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use super::database::{Backend, TestDatabase};
+use super::secrets;
 
 pub const SECRET_KEY: &str = "a-secret-key-for-tests-only-0123456789-0123456789-012";
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -87,6 +88,7 @@ impl TestApp {
 
     /// A user with that password.
     pub async fn create_user(&self, username: &str, password: &str) -> UserId {
+        secrets::note(password);
         let encoded = self
             .auth
             .hash_password(password.to_owned())
@@ -190,10 +192,33 @@ pub struct Answer {
 impl Answer {
     pub async fn of(request: RequestBuilder) -> Self {
         let response: Response = request.send().await.expect("an answer");
-        Self {
+        let answer = Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: response.text().await.expect("a body"),
+        };
+        answer.note_secrets();
+        answer
+    }
+
+    /// Whatever of it would be good for anything in other hands.
+    fn note_secrets(&self) {
+        for cookie in self.headers.get_all("set-cookie") {
+            let text = cookie.to_str().expect("a text");
+            secrets::note(text.split(['=', ';']).nth(1).unwrap_or_default());
+        }
+        if let Ok(Value::Object(body)) = serde_json::from_str(&self.body) {
+            secrets::note(
+                body.get("token")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default(),
+            );
+        }
+        if let Some((_, rest)) = self
+            .body
+            .split_once("name=\"csrfmiddlewaretoken\" value=\"")
+        {
+            secrets::note(rest.split('"').next().unwrap_or_default());
         }
     }
 

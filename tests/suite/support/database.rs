@@ -156,7 +156,14 @@ impl TestDatabase {
                     .collect()
             }
             Self::Postgres { .. } => {
-                let tables = ["accounts_customuser", "authtoken_token", "django_session"];
+                let tables = [
+                    "accounts_customuser",
+                    "authtoken_token",
+                    "django_session",
+                    "portcullis_attempt",
+                    "portcullis_client",
+                    "portcullis_event",
+                ];
                 let rows = tables.map(|table| {
                     self.texts(&format!("SELECT CAST(t.* AS text) AS text FROM {table} t"))
                 });

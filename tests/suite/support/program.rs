@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::app::SECRET_KEY;
 use super::database::TestDatabase;
+use super::secrets;
 
 /// The program with an environment of its own, in a folder of its own.
 pub fn program(folder: &Path) -> Command {
@@ -44,6 +45,7 @@ pub fn run(command: &mut Command) -> Finished {
         }
     });
     let output = child.wait_with_output().expect("its output");
+    secrets::add_to_log(&output.stderr);
     drop(finished);
     watchdog.join().expect("the watchdog");
     assert!(
@@ -101,7 +103,8 @@ impl Serving {
     /// with that.
     pub fn start(command: &mut Command, last_line: &str) -> Self {
         let mut process = command
-            .env("PORTCULLIS_LOG", "error")
+            .env("PORTCULLIS_LOG", "trace")
+            .stderr(secrets::log_file())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program");
