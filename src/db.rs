@@ -216,6 +216,24 @@ impl Database {
         }
     }
 
+    /// The same for a read that takes its time: never on the calling thread.
+    pub async fn read_aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        match &*self.backend {
+            Backend::Sqlite(_) => {
+                let backend = Arc::clone(&self.backend);
+                let read = tokio::task::spawn_blocking(move || match &*backend {
+                    Backend::Sqlite(sqlite) => sqlite.read(work),
+                    Backend::Postgres(_) => Err(DatabaseError::NoAnswer),
+                });
+                read.await.unwrap_or(Err(DatabaseError::NoAnswer))
+            }
+            Backend::Postgres(postgres) => postgres.run(false, work).await,
+        }
+    }
+
     /// Runs a write in one transaction and answers when it is durable.
     pub async fn write<T: Send + 'static>(
         &self,
