@@ -24,6 +24,7 @@ mod hosts;
 mod login;
 mod logout;
 mod pages;
+mod passwords;
 mod repo;
 mod sessions;
 mod user;
@@ -42,6 +43,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     login::TESTS,
     logout::TESTS,
     pages::TESTS,
+    passwords::TESTS,
     repo::TESTS,
     sessions::TESTS,
     user::TESTS,

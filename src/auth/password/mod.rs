@@ -25,6 +25,7 @@ mod hasher;
 mod pbkdf2;
 pub mod pool;
 mod scrypt;
+pub mod validation;
 
 pub use algorithm::Algorithm;
 pub use hasher::{Cost, Hasher, MakeError};
