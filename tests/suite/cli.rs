@@ -367,6 +367,8 @@ fn what_cannot_be_set_stops_the_start_with_one_line() {
         ("PORTCULLIS_PASSWORD_HASHER", "md5"),
         ("PORTCULLIS_PASSWORD_COST", "3"),
         ("PORTCULLIS_PASSWORD_COST", "many"),
+        ("PORTCULLIS_PASSWORD_MIN", "0"),
+        ("PORTCULLIS_PASSWORD_MIN", "65"),
         ("PORTCULLIS_SESSION_AGE", "14"),
         ("PORTCULLIS_SESSION_AGE", "0d"),
         ("PORTCULLIS_SESSION_IDLE", "never"),

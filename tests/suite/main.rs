@@ -25,6 +25,7 @@ mod hosts;
 mod login;
 mod logout;
 mod pages;
+mod passwords;
 mod repo;
 mod sessions;
 mod throttle;
@@ -46,6 +47,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     login::TESTS,
     logout::TESTS,
     pages::TESTS,
+    passwords::TESTS,
     repo::TESTS,
     sessions::TESTS,
     throttle::TESTS,

@@ -287,6 +287,7 @@ fn links_between_documents_lead_somewhere() {
         "CHANGELOG.md",
         "SECURITY.md",
         "docs/ARCHITECTURE.md",
+        "data/README.md",
         "docs/django.md",
         "migrations/README.md",
     ];

@@ -25,6 +25,7 @@ mod hasher;
 mod pbkdf2;
 pub mod pool;
 mod scrypt;
+pub mod validation;
 mod workload;
 
 pub use algorithm::Algorithm;
