@@ -102,12 +102,15 @@ impl Serving {
     /// Starts it and waits until it says where it listens, and all that goes
     /// with that.
     pub fn start(command: &mut Command, last_line: &str) -> Self {
-        let mut process = command
+        command
             .env("PORTCULLIS_LOG", "trace")
-            .stderr(secrets::log_file())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program");
+            .stderr(secrets::log_of_a_program());
+        Self::start_quietly(command, last_line)
+    }
+
+    /// The same, with whatever log the command has.
+    pub fn start_quietly(command: &mut Command, last_line: &str) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("the program");
         let mut stdout = BufReader::new(process.stdout.take().expect("its output"));
         let mut printed = String::new();
         let mut line = String::new();
