@@ -27,6 +27,7 @@ mod logout;
 mod pages;
 mod passwords;
 mod repo;
+mod security;
 mod sessions;
 mod throttle;
 mod user;
@@ -49,13 +50,14 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     pages::TESTS,
     passwords::TESTS,
     repo::TESTS,
+    security::TESTS,
     sessions::TESTS,
     throttle::TESTS,
     user::TESTS,
 ];
 
 /// Tests that need no database of ours.
-const ONCE: &[&[PlainTest]] = &[cli::PLAIN, repo::PLAIN];
+const ONCE: &[&[PlainTest]] = &[cli::PLAIN, repo::PLAIN, security::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
