@@ -17,6 +17,7 @@
 mod support;
 
 mod bodies;
+mod check;
 mod cli;
 mod django;
 mod faults;
@@ -36,6 +37,7 @@ use support::registry::{DatabaseTest, PlainTest};
 /// Tests that run once for each database.
 const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     bodies::TESTS,
+    check::TESTS,
     cli::TESTS,
     django::TESTS,
     faults::TESTS,
@@ -50,7 +52,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
 ];
 
 /// Tests that need no database of ours.
-const ONCE: &[&[PlainTest]] = &[cli::PLAIN, repo::PLAIN];
+const ONCE: &[&[PlainTest]] = &[check::PLAIN, cli::PLAIN, repo::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
