@@ -5,8 +5,9 @@
 //! (a hop to a blocking pool costs more than the look-up), and written by one
 //! thread that commits many jobs at once. PostgreSQL is read and written
 //! through an r2d2 pool, on blocking threads. No SQL stands here but what a
-//! connection needs at its start.
+//! connection needs at its start, and what [`inspect`] asks about the database.
 
+pub mod inspect;
 mod migrations;
 mod postgres;
 mod sqlite;

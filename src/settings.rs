@@ -230,6 +230,11 @@ impl Settings {
         self.values.get(name).filter(|_| is_flag)
     }
 
+    /// Whether `portcullis.toml` is what decides this setting.
+    pub fn is_from_file(&self, name: &str) -> bool {
+        self.values.origin(name) == sources::FILE
+    }
+
     /// Each key with its effective value (secrets masked) and where it is from.
     pub fn describe(&self) -> Vec<(&'static str, String, &'static str)> {
         KEYS.iter()

@@ -31,7 +31,6 @@ pub const PLAIN: &[PlainTest] = once![
     what_cannot_be_opened_stops_the_start_with_one_line,
     the_secret_is_made_once_and_only_its_owner_reads_it,
     check_writes_nothing_where_nothing_is_yet,
-    check_deploy_complains,
     the_command_for_the_first_user_can_be_copied_into_a_shell,
     passwords_in_a_database_url_are_never_shown,
     what_is_not_text_is_refused,
@@ -480,39 +479,6 @@ fn check_writes_nothing_where_nothing_is_yet() {
         assert!(checked.contains("not there yet"), "{checked}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
-}
-
-fn check_deploy_complains() {
-    let folder = tempfile::tempdir().unwrap();
-    run(program(folder.path()).arg("migrate")).ok();
-    let bad = run(program(folder.path())
-        .args(["check", "--deploy"])
-        .env("PORTCULLIS_PUBLIC_URL", "http://x.example")
-        .env("PORTCULLIS_SECRET_KEY", "far-too-short-a-key")
-        .env("PORTCULLIS_THROTTLE", "off")
-        .env("PORTCULLIS_PASSWORD_COST", "4")
-        .env("PORTCULLIS_ALLOWED_HOSTS", "*")
-        .env("PORTCULLIS_LOG", "debug"));
-    assert_eq!(bad.code(), 1);
-    for key in [
-        "PUBLIC_URL",
-        "SECRET_KEY",
-        "THROTTLE",
-        "PASSWORD_COST",
-        "ALLOWED_HOSTS",
-        "LOG",
-    ] {
-        assert!(
-            bad.stdout().contains(&format!("warning: PORTCULLIS_{key}")),
-            "{key}: {}",
-            bad.stdout()
-        );
-    }
-    let good = run(program(folder.path())
-        .args(["check", "--deploy"])
-        .env("PORTCULLIS_PUBLIC_URL", "https://x.example")
-        .env("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/8"));
-    assert_eq!(good.code(), 0, "{}", good.stdout());
 }
 
 async fn expired_sessions_are_cleared(backend: Backend) {

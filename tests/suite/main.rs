@@ -18,6 +18,7 @@ mod support;
 
 mod audit;
 mod bodies;
+mod check;
 mod cli;
 mod django;
 mod faults;
@@ -41,6 +42,7 @@ use support::secrets;
 const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     audit::TESTS,
     bodies::TESTS,
+    check::TESTS,
     cli::TESTS,
     django::TESTS,
     faults::TESTS,
@@ -57,7 +59,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
 ];
 
 /// Tests that need no database of ours.
-const ONCE: &[&[PlainTest]] = &[cli::PLAIN, repo::PLAIN, security::PLAIN];
+const ONCE: &[&[PlainTest]] = &[check::PLAIN, cli::PLAIN, repo::PLAIN, security::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();

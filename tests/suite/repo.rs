@@ -288,6 +288,7 @@ fn links_between_documents_lead_somewhere() {
         "SECURITY.md",
         "docs/ARCHITECTURE.md",
         "data/README.md",
+        "docs/deployment.md",
         "docs/django.md",
         "migrations/README.md",
     ];

@@ -135,12 +135,9 @@ impl Policy {
 
 /// Whether the password is like a name or a part of it, all in lower case.
 fn is_similar(password: &str, name: &str) -> bool {
-    let parts = name.split(|c| !is_word(c)).chain([name]);
-    let counts = Counts::of(password);
-    !name.is_empty() && { parts }.any(|part| {
-        let part = Counts::of(part);
-        !counts.is_far_longer(&part) && counts.ratio(&part) >= MAX_SIMILARITY
-    })
+    let password = Counts::of(password);
+    let mut parts = name.split(|c| !is_word(c)).chain([name]);
+    parts.any(|part| password.ratio(&Counts::of(part)) >= MAX_SIMILARITY)
 }
 
 /// How often each character is in a text.
@@ -161,21 +158,12 @@ impl Counts {
     }
 
     /// `quick_ratio` of Python's `SequenceMatcher`, 0 to 1: the share of the
-    /// characters that both texts have, in whatever order.
+    /// characters that both texts have, in whatever order. One of them must not
+    /// be empty.
     fn ratio(&self, other: &Self) -> f64 {
-        let lengths = self.length + other.length;
-        if lengths == 0 {
-            return 1.0;
-        }
         let in_both = |(c, count): (&char, &usize)| other.of.get(c).map_or(0, |n| *n.min(count));
         let matches: usize = self.of.iter().map(in_both).sum();
-        2.0 * matches as f64 / lengths as f64
-    }
-
-    /// Whether nothing can make the two similar; Django's shortcut.
-    fn is_far_longer(&self, other: &Self) -> bool {
-        self.length >= 10 * other.length
-            && (other.length as f64) < MAX_SIMILARITY / 2.0 * self.length as f64
+        2.0 * matches as f64 / (self.length + other.length) as f64
     }
 }
 
