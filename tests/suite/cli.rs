@@ -676,9 +676,16 @@ fn a_log_that_nobody_reads_any_more_stops_nothing() {
         let mut serve = program(folder.path());
         serve
             .args(["--bind", "127.0.0.1:0", "--log", "trace"])
-            .args(["--log-format", format, "--password-cost", "4"])
+            .args([
+                "--log-format",
+                format,
+                "--password-cost",
+                "4",
+                "--throttle",
+                "off",
+            ])
             .stderr(Stdio::piped());
-        let mut serving = Serving::start(&mut serve, "createsuperuser");
+        let mut serving = Serving::start_quietly(&mut serve, "createsuperuser");
         drop(serving.process.stderr.take());
 
         let url = serving.url();
@@ -702,7 +709,7 @@ fn what_is_no_http_writes_no_line() {
         serve
             .args(["--bind", "127.0.0.1:0", "--log", filter])
             .stderr(Stdio::piped());
-        let mut serving = Serving::start(&mut serve, "createsuperuser");
+        let mut serving = Serving::start_quietly(&mut serve, "createsuperuser");
         for bytes in [
             "\x16\x03\x01",
             "GET / HTTP/9\r\n\r\n",

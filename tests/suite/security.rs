@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use serde_json::json;
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
