@@ -15,12 +15,13 @@ use crate::auth::session::USER_ID;
 use crate::handlers::{
     account, health, login, logout, not_found, obtain_token, static_files, user,
 };
+use crate::http::body::RequestTimeout;
 use crate::http::csrf::{self, Csrf};
 use crate::http::negotiate::{self, Renderers};
 use crate::http::session_cookie::SessionCookie;
 use crate::http::session_store::DjangoSessionStore;
 use crate::http::view::{self, Permission, View};
-use crate::http::{host, page, session_cookie};
+use crate::http::{body, host, page, session_cookie};
 use crate::settings::AllowedHosts;
 
 static LOGIN: View = View {
@@ -75,6 +76,8 @@ pub struct Services {
     pub csrf: web::Data<Csrf>,
     /// What hosts they may be for.
     pub hosts: web::Data<AllowedHosts>,
+    /// How long they may take to come.
+    pub request_timeout: web::Data<RequestTimeout>,
     /// How the session cookie looks.
     pub session_cookie: web::Data<SessionCookie>,
 }
@@ -90,6 +93,7 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         auth,
         csrf,
         hosts,
+        request_timeout,
         session_cookie,
     } = services;
     let store = DjangoSessionStore::new(auth.get_ref().clone());
@@ -108,11 +112,13 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         .wrap(sessions)
         .wrap(from_fn(csrf::replace_malformed))
         .wrap(from_fn(session_cookie::translate))
+        .wrap(from_fn(body::receive))
         .wrap(from_fn(host::check));
 
     app.app_data(auth)
         .app_data(csrf)
         .app_data(hosts)
+        .app_data(request_timeout)
         .app_data(session_cookie)
         // For whoever runs the service
         .service(read_only("/healthz").route(get().to(health::healthz)))
