@@ -1,20 +1,27 @@
 //! The server as a value: [`Application::build`], then
 //! [`Application::run_until_stopped`].
 
+mod connection;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::HttpServiceBuilder;
+use actix_service::{ServiceFactoryExt, map_config};
 use actix_web::cookie::Key;
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::{AppConfig, Server, ServerHandle, fn_service};
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App, HttpServer, web};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, web};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_actix_web::TracingLogger;
 use url::Url;
 
+use self::connection::Connection;
 use crate::auth::{Auth, Clock};
 use crate::db::{Database, MigrateError, OpenError};
+use crate::http::body::RequestTimeout;
 use crate::http::client_ip::TrustedProxies;
 use crate::http::csrf::Csrf;
 use crate::http::headers;
@@ -27,6 +34,9 @@ use crate::telemetry::RequestSpan;
 const SHUTDOWN_SECONDS: u64 = 30;
 /// A client has this long to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that is being closed is read for so long, lest the client lose
+/// the answer.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// An idle connection is kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often what has run out is deleted.
@@ -86,26 +96,43 @@ impl Application {
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
         let cors_origins: Arc<[String]> = settings.cors_origins.clone().into();
-        let server = HttpServer::new(move || {
-            App::new()
+        // Once for the request to come, and once for its answer.
+        let limit = settings.request_timeout * 2;
+        // What HttpServer does, but for our own kind of connection.
+        let builder = Server::build()
+            .workers(settings.workers.get())
+            .worker_max_blocking_threads(blocking_threads(settings))
+            .max_concurrent_connections(MAX_CONNECTIONS)
+            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .disable_signals();
+        let stop = builder.graceful_shutdown_signal();
+        let listening = builder.listen("portcullis", listener, move || {
+            let app = App::new()
                 .configure(routes::configure(&services))
                 .wrap(Condition::new(
                     !cors_origins.is_empty(),
                     routes::cors(&cors_origins),
                 ))
                 .wrap(from_fn(headers::add))
-                .wrap(TracingLogger::<RequestSpan>::new())
-        })
-        .workers(settings.workers.get())
-        .worker_max_blocking_threads(blocking_threads(settings))
-        .max_connections(MAX_CONNECTIONS)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .disable_signals()
-        .listen(listener)
-        .map_err(bind_error)?
-        .run();
+                .wrap(TracingLogger::<RequestSpan>::new());
+            let stop = stop.clone();
+            let http = HttpServiceBuilder::default()
+                .client_request_timeout(HEAD_TIMEOUT)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .keep_alive(KEEP_ALIVE)
+                .graceful_shutdown_signal(move || {
+                    let stop = stop.clone();
+                    async move { stop.notified().await }
+                })
+                .local_addr(address)
+                .h1(map_config(app, |()| AppConfig::default()));
+            fn_service(move |stream: TcpStream| async move {
+                let peer = stream.peer_addr().ok();
+                Ok((Connection::new(stream, limit), peer))
+            })
+            .and_then(http)
+        });
+        let server = listening.map_err(bind_error)?.run();
         Ok(Self {
             server,
             address,
@@ -219,6 +246,7 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
             address,
         )),
         proxies: web::Data::new(TrustedProxies(settings.trusted_proxies.clone())),
+        request_timeout: web::Data::new(RequestTimeout(settings.request_timeout)),
         session_cookie: web::Data::new(SessionCookie {
             name: settings.session_cookie.clone(),
             secure: public_url.scheme() == "https",

@@ -15,13 +15,14 @@ use crate::auth::session::USER_ID;
 use crate::handlers::{
     account, health, login, logout, not_found, obtain_token, static_files, user,
 };
+use crate::http::body::RequestTimeout;
 use crate::http::client_ip::TrustedProxies;
 use crate::http::csrf::{self, Csrf};
 use crate::http::negotiate::{self, Renderers};
 use crate::http::session_cookie::SessionCookie;
 use crate::http::session_store::DjangoSessionStore;
 use crate::http::view::{self, Permission, View};
-use crate::http::{host, page, session_cookie};
+use crate::http::{body, host, page, session_cookie};
 use crate::settings::AllowedHosts;
 
 static LOGIN: View = View {
@@ -78,6 +79,8 @@ pub struct Services {
     pub hosts: web::Data<AllowedHosts>,
     /// Whose word on a client's address is taken.
     pub proxies: web::Data<TrustedProxies>,
+    /// How long they may take to come.
+    pub request_timeout: web::Data<RequestTimeout>,
     /// How the session cookie looks.
     pub session_cookie: web::Data<SessionCookie>,
 }
@@ -94,6 +97,7 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         csrf,
         hosts,
         proxies,
+        request_timeout,
         session_cookie,
     } = services;
     let store = DjangoSessionStore::new(auth.get_ref().clone());
@@ -112,12 +116,14 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         .wrap(sessions)
         .wrap(from_fn(csrf::replace_malformed))
         .wrap(from_fn(session_cookie::translate))
+        .wrap(from_fn(body::receive))
         .wrap(from_fn(host::check));
 
     app.app_data(auth)
         .app_data(csrf)
         .app_data(hosts)
         .app_data(proxies)
+        .app_data(request_timeout)
         .app_data(session_cookie)
         // For whoever runs the service
         .service(read_only("/healthz").route(get().to(health::healthz)))

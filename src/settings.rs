@@ -109,6 +109,8 @@ pub struct Settings {
     pub hash_queue: NonZeroUsize,
     /// `PORTCULLIS_WORKERS`
     pub workers: NonZeroUsize,
+    /// `PORTCULLIS_REQUEST_TIMEOUT`
+    pub request_timeout: Duration,
     /// `PORTCULLIS_LOG`
     pub log: String,
     /// `PORTCULLIS_LOG_FORMAT`
@@ -193,6 +195,7 @@ impl Settings {
             hash_threads: values.count("PORTCULLIS_HASH_THREADS", cores.get())?,
             hash_queue: values.count("PORTCULLIS_HASH_QUEUE", 64)?,
             workers: values.count("PORTCULLIS_WORKERS", cores.get())?,
+            request_timeout: values.parse("PORTCULLIS_REQUEST_TIMEOUT", parse_duration)?,
             log: values.parse("PORTCULLIS_LOG", |text| {
                 tracing_subscriber::EnvFilter::try_new(text)
                     .map(|_| text.to_owned())

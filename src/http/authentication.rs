@@ -130,7 +130,11 @@ fn words(header: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The key in the header; `None` if it is another scheme's.
-fn token_in(header: &[u8]) -> Result<Option<&str>, ApiError> {
+///
+/// # Errors
+///
+/// 401 in DRF's words for what looks like a token and is none.
+pub fn token_in(header: &[u8]) -> Result<Option<&str>, ApiError> {
     let words: Vec<&[u8]> = words(header).take(3).collect();
     match words.as_slice() {
         [scheme, ..] if !is_scheme(scheme) => Ok(None),

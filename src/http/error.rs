@@ -35,6 +35,8 @@ pub enum ApiError {
     MethodNotAllowed(Method),
     /// 406.
     NotAcceptable,
+    /// 408: the body did not come in time.
+    TooSlow,
     /// 413: the body is over the cap.
     TooLarge,
     /// 415, with the media type.
@@ -60,6 +62,7 @@ impl ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -81,6 +84,7 @@ impl ApiError {
             Self::NotFound => "Not found.".to_owned(),
             Self::MethodNotAllowed(method) => format!("Method \"{method}\" not allowed."),
             Self::NotAcceptable => "Could not satisfy the request Accept header.".to_owned(),
+            Self::TooSlow => "Request body did not come in time.".to_owned(),
             Self::TooLarge => "Request body is larger than this endpoint takes.".to_owned(),
             Self::UnsupportedMediaType(media_type) => {
                 format!("Unsupported media type \"{media_type}\" in request.")

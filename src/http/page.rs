@@ -38,7 +38,7 @@ impl ResponseError for PageError {
 }
 
 /// The page for an error.
-fn answer(error: &ApiError) -> HttpResponse {
+pub fn answer(error: &ApiError) -> HttpResponse {
     let mut response = error_page(error.status());
     error.add_headers(&mut response);
     response
@@ -70,6 +70,10 @@ pub fn error_page(status: StatusCode) -> HttpResponse {
         405 => (
             "Not allowed",
             "This address does not take that kind of request.",
+        ),
+        408 => (
+            "Too slow",
+            "That took too long to arrive. Please try again.",
         ),
         413 => ("Too large", "That was more than this form takes."),
         415 => (

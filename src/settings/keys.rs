@@ -189,10 +189,16 @@ pub const KEYS: &[Key] = &[
         "Threads that answer requests",
     ),
     key(
+        "PORTCULLIS_REQUEST_TIMEOUT",
+        "30s",
+        "",
+        "Longest time for a request to arrive (then 408), and again for its answer to begin",
+    ),
+    key(
         "PORTCULLIS_LOG",
         "info",
         "",
-        "Log filter, such as info or portcullis=debug",
+        "Log filter, such as info or portcullis=debug; actix_http=debug shows what was no HTTP",
     ),
     key(
         "PORTCULLIS_LOG_FORMAT",

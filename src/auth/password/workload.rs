@@ -81,7 +81,7 @@ impl Work {
     }
 
     /// Roughly how long it takes one core of a server of today.
-    fn nanos(&self) -> u64 {
+    pub fn nanos(&self) -> u64 {
         let each = match self.family {
             Family::Pbkdf2Sha256 | Family::Pbkdf2Sha1 => 120,
             Family::Bcrypt => 60_000,
