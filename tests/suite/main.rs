@@ -20,7 +20,10 @@ mod audit;
 mod bodies;
 mod cli;
 mod django;
+mod enumeration;
 mod faults;
+#[cfg(target_os = "linux")]
+mod hash_work;
 mod hosts;
 mod login;
 mod logout;
@@ -41,7 +44,10 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     bodies::TESTS,
     cli::TESTS,
     django::TESTS,
+    enumeration::TESTS,
     faults::TESTS,
+    #[cfg(target_os = "linux")]
+    hash_work::TESTS,
     hosts::TESTS,
     login::TESTS,
     logout::TESTS,
