@@ -31,6 +31,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often what has run out is deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
+/// How often the kinds of password hashes are looked through.
+const LEARN_INTERVAL: Duration = Duration::from_secs(3600);
 /// Connections that one worker holds at most.
 const MAX_CONNECTIONS: usize = 10_000;
 
@@ -143,7 +145,10 @@ impl Application {
         let handle = self.server.handle();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let sweeper = actix_web::rt::spawn(sweep(self.auth));
+        let upkeep = [
+            actix_web::rt::spawn(sweep(self.auth.clone())),
+            actix_web::rt::spawn(learn(self.auth)),
+        ];
         actix_web::rt::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -153,7 +158,7 @@ impl Application {
             handle.stop(true).await;
         });
         let ended = self.server.await;
-        sweeper.abort();
+        upkeep.iter().for_each(|task| task.abort());
         ended
     }
 }
@@ -169,6 +174,18 @@ async fn sweep(auth: Auth) {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "deleted what had run out"),
             Err(error) => tracing::warn!(%error, "could not delete what had run out"),
+        }
+    }
+}
+
+/// Looks now and then what the hashes in the database are made of.
+async fn learn(auth: Auth) {
+    let mut ticks = tokio::time::interval(LEARN_INTERVAL);
+    loop {
+        // The first comes at once.
+        ticks.tick().await;
+        if let Err(error) = auth.learn_workload().await {
+            tracing::warn!(%error, "could not look through the password hashes");
         }
     }
 }

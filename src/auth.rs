@@ -17,6 +17,7 @@ pub mod survey;
 pub mod sweep;
 pub mod throttle;
 pub mod token;
+pub mod workload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub use self::session::SessionUser;
 pub use self::session_key::SessionKey;
 use self::throttle::Throttle;
 pub use self::token::Token;
+use self::workload::SharedWorkload;
 use crate::db::{Connection, Database};
 use crate::django::{SessionAuthHash, SessionCodec};
 use crate::models::user::User;
@@ -51,6 +53,7 @@ struct Inner {
     database: Database,
     pool: HashPool,
     hasher: Hasher,
+    workload: SharedWorkload,
     upgrades_hashes: bool,
     keyring: Keyring,
     codec: SessionCodec,
@@ -69,6 +72,7 @@ impl Auth {
             database,
             pool: HashPool::new(settings.hash_threads.get(), settings.hash_queue.get())?,
             hasher: settings.hasher,
+            workload: SharedWorkload::new(&settings.hasher),
             upgrades_hashes: settings.upgrades_hashes,
             keyring: Keyring::new(settings.storage, &settings.secret_keys),
             codec: SessionCodec::new(&settings.secret_keys),

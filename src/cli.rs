@@ -155,7 +155,7 @@ async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, Cl
         Command::Clearsessions => clear_sessions(&settings(matches)?).await?,
         Command::Check(args) => {
             let settings = Settings::for_looking(values(matches)?)?;
-            return check::check(&settings, &args).await;
+            return check::check(&settings, &config_file().0, &args).await;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -218,11 +218,18 @@ fn settings(matches: &ArgMatches) -> Result<Settings, CliError> {
 }
 
 fn values(matches: &ArgMatches) -> Result<Values, CliError> {
-    let named = std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from);
-    let path = named.clone().unwrap_or_else(|| "portcullis.toml".into());
+    let (path, must_exist) = config_file();
     Ok(Values::from_flags(set_flags(matches))?
         .with_environment(environment()?)?
-        .with_file(&path, named.is_some())?)
+        .with_file(&path, must_exist)?)
+}
+
+/// The file of settings, and whether it has to be there.
+fn config_file() -> (PathBuf, bool) {
+    match std::env::var_os(CONFIG_VARIABLE) {
+        Some(named) => (named.into(), true),
+        None => ("portcullis.toml".into(), false),
+    }
 }
 
 /// The variables that are text; our own have to be.

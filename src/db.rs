@@ -5,8 +5,9 @@
 //! (a hop to a blocking pool costs more than the look-up), and written by one
 //! thread that commits many jobs at once. PostgreSQL is read and written
 //! through an r2d2 pool, on blocking threads. No SQL stands here but what a
-//! connection needs at its start.
+//! connection needs at its start, and what [`inspect`] asks about the database.
 
+pub mod inspect;
 mod migrations;
 mod postgres;
 mod sqlite;
@@ -212,6 +213,24 @@ impl Database {
     ) -> Result<T, DatabaseError> {
         match &*self.backend {
             Backend::Sqlite(sqlite) => sqlite.read(work),
+            Backend::Postgres(postgres) => postgres.run(false, work).await,
+        }
+    }
+
+    /// The same for a read that takes its time: never on the calling thread.
+    pub async fn read_aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        match &*self.backend {
+            Backend::Sqlite(_) => {
+                let backend = Arc::clone(&self.backend);
+                let read = tokio::task::spawn_blocking(move || match &*backend {
+                    Backend::Sqlite(sqlite) => sqlite.read(work),
+                    Backend::Postgres(_) => Err(DatabaseError::NoAnswer),
+                });
+                read.await.unwrap_or(Err(DatabaseError::NoAnswer))
+            }
             Backend::Postgres(postgres) => postgres.run(false, work).await,
         }
     }

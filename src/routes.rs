@@ -8,7 +8,7 @@ use actix_web::guard::{self, GuardContext};
 use actix_web::http::Method;
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
-use actix_web::{cookie, web};
+use actix_web::{Resource, Route, cookie, web};
 
 use crate::auth::Auth;
 use crate::auth::session::USER_ID;
@@ -57,13 +57,13 @@ macro_rules! api {
     };
 }
 
-/// A page, for browsers only.
+/// A page, for browsers only, and its `Allow` header.
 macro_rules! page {
-    ($($path:literal),+) => {
+    ($allow:literal, $($path:literal),+) => {
         web::resource([$($path),+])
             .guard(guard::fn_guard(wants_page))
             .wrap(from_fn(page::serve))
-            .default_service(web::route().to(not_found::method_not_allowed))
+            .default_service(web::route().to(|| async { not_found::page_not_allowed($allow) }))
     };
 }
 
@@ -120,26 +120,29 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         .app_data(proxies)
         .app_data(session_cookie)
         // For whoever runs the service
-        .route("/healthz", web::get().to(health::healthz))
-        .route("/readyz", web::get().to(health::readyz));
+        .service(read_only("/healthz").route(get().to(health::healthz)))
+        .service(read_only("/readyz").route(get().to(health::readyz)));
     for file in static_files::FILES {
-        app.route(file.path, web::get().to(static_files::show_file));
+        app.service(read_only(file.path).route(get().to(static_files::show_file)));
     }
     app.service(
         with_sessions
             // For people at a browser
             .service(
-                page!("/login/", "/login")
-                    .route(web::get().to(login::show_login))
+                page!("GET, HEAD, POST", "/login/", "/login")
+                    .route(get().to(login::show_login))
                     .route(web::post().to(login::submit_login_form)),
             )
-            .service(page!("/logout/", "/logout").route(web::post().to(logout::submit_logout_form)))
             .service(
-                page!("/account/", "/account")
-                    .route(web::get().to(account::show_account))
+                page!("POST", "/logout/", "/logout")
+                    .route(web::post().to(logout::submit_logout_form)),
+            )
+            .service(
+                page!("GET, HEAD, POST", "/account/", "/account")
+                    .route(get().to(account::show_account))
                     .route(web::post().to(account::show_token)),
             )
-            .service(page!("/").route(web::get().to(account::to_account)))
+            .service(page!("GET, HEAD", "/").route(get().to(account::to_account)))
             // For programs
             .service(api!(LOGIN, "/api/v1/login/", "/api/v1/login").to(login::submit_login))
             .service(api!(LOGIN, "/login/", "/login").to(login::submit_login))
@@ -152,6 +155,17 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
             )
             .default_service(web::route().to(not_found::not_found)),
     );
+}
+
+/// What can only be looked at, by anyone.
+fn read_only(path: &str) -> Resource {
+    web::resource(path)
+        .default_service(web::route().to(|| async { not_found::not_allowed("GET, HEAD") }))
+}
+
+/// GET, and HEAD, which is decided alike; the body is then left out on the wire.
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// A browser that wants to read the answer; others go on to the API.

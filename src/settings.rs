@@ -20,6 +20,7 @@ use url::Url;
 pub use self::host::AllowedHosts;
 pub use self::keys::{KEYS, Key};
 pub use self::sources::Values;
+use crate::auth::password::validation::Policy;
 use crate::auth::password::{Algorithm, Hasher};
 use crate::db::{DatabaseUrl, UserTable};
 use crate::django::secret_key::{SecretKey, SecretKeys};
@@ -84,6 +85,8 @@ pub struct Settings {
     pub user_table: UserTable,
     /// `PORTCULLIS_PASSWORD_HASHER` and `PORTCULLIS_PASSWORD_COST`
     pub hasher: Hasher,
+    /// `PORTCULLIS_PASSWORD_MIN`, and the names that no password may be like.
+    pub password_policy: Policy,
     /// Whether a login re-encodes an outdated hash.
     pub upgrades_hashes: bool,
     /// `PORTCULLIS_SESSION_AGE`
@@ -146,7 +149,6 @@ impl Settings {
                 text.parse()
                     .map_err(|_| "not an address such as 127.0.0.1:8000".to_owned())
             })?,
-            public_url,
             allowed_hosts: values.list("PORTCULLIS_ALLOWED_HOSTS", host::parse_pattern)?,
             session_cookie: values.parse("PORTCULLIS_SESSION_COOKIE", |text| {
                 if text.starts_with("__") && !is_https {
@@ -168,6 +170,8 @@ impl Settings {
                 })
             })?,
             hasher: hasher(&values)?,
+            password_policy: password_policy(&values, public_url.as_ref())?,
+            public_url,
             upgrades_hashes: storage == Storage::Sealed || hasher_is_set,
             session_age: values.parse("PORTCULLIS_SESSION_AGE", parse_duration)?,
             session_idle: values.parse("PORTCULLIS_SESSION_IDLE", |text| match text {
@@ -224,6 +228,11 @@ impl Settings {
     pub fn flag(&self, name: &str) -> Option<&str> {
         let is_flag = self.values.origin(name) == "flag";
         self.values.get(name).filter(|_| is_flag)
+    }
+
+    /// Whether `portcullis.toml` is what decides this setting.
+    pub fn is_from_file(&self, name: &str) -> bool {
+        self.values.origin(name) == sources::FILE
     }
 
     /// Each key with its effective value (secrets masked) and where it is from.
@@ -290,6 +299,20 @@ fn hasher(values: &Values) -> Result<Hasher, SettingsError> {
             .map_err(|_| format!("`{text}` is not a whole number"))
     })?;
     Hasher::new(algorithm, cost).map_err(|problem| values.error(name, problem))
+}
+
+/// No password may be like the name of the program, or of the host where
+/// people see it.
+fn password_policy(values: &Values, public_url: Option<&Url>) -> Result<Policy, SettingsError> {
+    let min_length = values.parse("PORTCULLIS_PASSWORD_MIN", |text| {
+        text.parse()
+            .ok()
+            .filter(|count| (1..=64).contains(count))
+            .ok_or_else(|| format!("`{text}` is not a whole number from 1 to 64"))
+    })?;
+    let host = public_url.and_then(Url::host_str).map(str::to_owned);
+    let names = host.into_iter().chain([env!("CARGO_PKG_NAME").to_owned()]);
+    Ok(Policy::new(min_length, names.collect()))
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -13,11 +13,18 @@ use uuid::Uuid;
 
 use crate::settings::{LogFormat, Settings};
 
+/// What is no HTTP is an error to actix-http, and anyone can send it: no line,
+/// unless the filter asks for that target by name.
+const QUIET: &str = "actix_http=off";
+
 /// Sends the log lines of this process to standard error.
 pub fn init(settings: &Settings) {
-    let filter = EnvFilter::new(&settings.log);
+    let filter = EnvFilter::new(format!("{QUIET},{}", settings.log));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A line that cannot be written would be reported with `eprintln!`,
+        // which panics for the same reason, in the middle of a request.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second call, in a process of tests, changes nothing.
     let _ = match settings.log_format {

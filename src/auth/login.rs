@@ -34,9 +34,10 @@ impl Auth {
     ) -> Result<(User, Option<Reservation>), AuthError> {
         let candidate = self.find_candidate(credentials.username(), client).await?;
         let reservation = self.reserve(&candidate, client).await?;
-        let hasher = self.0.hasher;
         let mark = reservation.as_ref().map(Reservation::failure_mark);
+        let may_pass = candidate.user.as_ref().is_some_and(|user| user.is_active);
         let encoded = candidate.user.as_ref().map(|user| user.password.clone());
+        let workload = self.0.workload.with(encoded.as_deref());
         let password = credentials.password();
         let is_right = self
             .0
@@ -49,15 +50,15 @@ impl Auth {
                 // Without a usable password there is nothing to compare, but
                 // the work is done all the same.
                 let encoded = encoded.as_deref().filter(|_| password.is_some());
-                hasher.check(encoded, text, &mut rand::rng())
+                password::check(encoded, text, may_pass, &workload)
             })
             .await?;
         let reason = match candidate.user {
-            Some(user) if is_right && user.is_active => {
+            Some(user) if is_right => {
                 reservation.as_ref().inspect(|taken| taken.forgive());
                 return Ok((user, reservation));
             }
-            Some(user) if is_right => Event::of(Kind::LoginFailed, &user, "inactive user"),
+            Some(user) if !may_pass => Event::of(Kind::LoginFailed, &user, "inactive user"),
             Some(user) => Event::of(Kind::LoginFailed, &user, "wrong password"),
             None => Event::of_nobody(Kind::LoginFailed, "no such user"),
         };

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::CliError;
+use crate::auth::password::validation::{Owner, Policy, Problem};
 
 /// Where a script puts a password: never on the command line, which everybody
 /// on the machine can read.
@@ -23,29 +24,55 @@ pub(super) fn ask(question: &str) -> Result<String, CliError> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// A new password: from the environment, or asked for twice.
-pub(super) fn new_password(no_input: bool) -> Result<String, CliError> {
-    let password = match std::env::var(PASSWORD_VARIABLE) {
-        Ok(password) => password,
-        Err(_) if no_input || !std::io::stdin().is_terminal() => {
-            return Err(CliError::message(format!(
-                "{PASSWORD_VARIABLE}: not set; --no-input takes the password from it"
-            )));
-        }
-        Err(_) => {
-            let first = rpassword::prompt_password("Password: ")?;
-            if rpassword::prompt_password("Password (again): ")? != first {
-                return Err(CliError::message("the two passwords are not the same"));
-            }
-            first
-        }
-    };
-    let longest = crate::auth::credentials::MAX_PASSWORD_BYTES;
-    match password.len() {
-        0 => Err(CliError::message("the password is empty")),
-        length if length > longest => Err(CliError::message(format!(
-            "the password is longer than {longest} bytes"
+/// How often a person may try to find a password that is taken; as in Django's
+/// `changepassword`.
+const MAX_TRIES: usize = 3;
+
+/// A new password for `owner` that `policy` takes: from the environment, or
+/// asked for twice.
+///
+/// Nobody gets round the policy, neither a script nor a person: Django's
+/// `createsuperuser` checks no password of a script and asks a person "Bypass
+/// password validation?", and the accounts that it makes are those that may do
+/// everything.
+pub(super) fn new_password(
+    no_input: bool,
+    policy: &Policy,
+    owner: &Owner<'_>,
+) -> Result<String, CliError> {
+    match std::env::var(PASSWORD_VARIABLE) {
+        Ok(password) => checked(password, policy, owner),
+        Err(_) if no_input || !std::io::stdin().is_terminal() => Err(CliError::message(format!(
+            "{PASSWORD_VARIABLE}: not set; --no-input takes the password from it"
         ))),
-        _ => Ok(password),
+        Err(_) => {
+            for _ in 0..MAX_TRIES {
+                match typed().and_then(|password| checked(password, policy, owner)) {
+                    Err(CliError::Message(problem)) => writeln!(std::io::stderr(), "{problem}")?,
+                    done => return done,
+                }
+            }
+            Err(CliError::message(format!(
+                "no password after {MAX_TRIES} tries; nothing was changed"
+            )))
+        }
     }
+}
+
+fn typed() -> Result<String, CliError> {
+    let first = rpassword::prompt_password("Password: ")?;
+    if rpassword::prompt_password("Password (again): ")? == first {
+        Ok(first)
+    } else {
+        Err(CliError::message("The two passwords are not the same."))
+    }
+}
+
+fn checked(password: String, policy: &Policy, owner: &Owner<'_>) -> Result<String, CliError> {
+    let problems = policy.problems(&password, owner);
+    if problems.is_empty() {
+        return Ok(password);
+    }
+    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    Err(CliError::message(lines.join("\n")))
 }

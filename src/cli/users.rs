@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{CliError, auth, prompt};
+use crate::auth::password::validation::Owner;
 use crate::auth::{Auth, Profile, ProfileError};
 use crate::models::user::User;
 use crate::settings::Settings;
@@ -70,7 +71,13 @@ pub(super) async fn create(
         is_superuser,
     };
     let profile = profile.validated().map_err(refused)?;
-    let password = prompt::new_password(args.no_input)?;
+    let owner = Owner {
+        username: &profile.username,
+        first_name: &profile.first_name,
+        last_name: &profile.last_name,
+        email: &profile.email,
+    };
+    let password = prompt::new_password(args.no_input, &settings.password_policy, &owner)?;
     let auth = auth(settings)?;
     let encoded = auth.hash_password(password).await?;
     let username = profile.username.clone();
@@ -90,7 +97,13 @@ pub(super) async fn change_password(
 ) -> Result<(), CliError> {
     let auth = auth(settings)?;
     let user = find(&auth, &args.username).await?;
-    let password = prompt::new_password(args.no_input)?;
+    let owner = Owner {
+        username: &user.username,
+        first_name: &user.first_name,
+        last_name: &user.last_name,
+        email: &user.email,
+    };
+    let password = prompt::new_password(args.no_input, &settings.password_policy, &owner)?;
     let encoded = auth.hash_password(password).await?;
     if !auth.set_password(&user, encoded).await? {
         return Err(no_such_user(&args.username));

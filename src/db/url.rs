@@ -1,6 +1,7 @@
 //! `DATABASE_URL`, as the `diesel` command line takes it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use url::Url;
@@ -53,6 +54,33 @@ impl DatabaseUrl {
         }
     }
 
+    /// Whether the database is on this machine, so that nobody is on the way.
+    pub fn is_local(&self) -> bool {
+        let Self::Postgres(text) = self else {
+            return true;
+        };
+        let Ok(url) = Url::parse(text) else {
+            return false;
+        };
+        let named = |name: &str| parameter(&url, name);
+        let host = named("hostaddr").or_else(|| named("host"));
+        let host = host.or_else(|| url.host_str().map(str::to_owned));
+        host.is_none_or(|host| {
+            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            let is_socket = host.starts_with('/') || host.to_ascii_lowercase().starts_with("%2f");
+            host == "localhost" || is_socket || address.is_ok_and(|ip| ip.is_loopback())
+        })
+    }
+
+    /// Whether libpq refuses a server that cannot prove its name.
+    pub fn verifies_server(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(text) => Url::parse(text)
+                .is_ok_and(|url| parameter(&url, "sslmode").as_deref() == Some("verify-full")),
+        }
+    }
+
     /// The whole URL but its passwords, to be typed again.
     pub fn without_password(&self) -> String {
         let Self::Postgres(text) = self else {
@@ -84,6 +112,12 @@ impl DatabaseUrl {
         }
         url
     }
+}
+
+/// A parameter of the query; libpq takes the last one of a name.
+fn parameter(url: &Url, name: &str) -> Option<String> {
+    let pairs = url.query_pairs().filter(|(key, _)| key == name);
+    pairs.last().map(|(_, value)| value.into_owned())
 }
 
 /// Whether each `%` begins a byte that libpq takes: two hex digits, not zero.
@@ -157,6 +191,36 @@ mod tests {
         ] {
             let problem = DatabaseUrl::parse(wrong).unwrap_err();
             assert!(!problem.contains("hush"), "{wrong}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_server_elsewhere_has_to_prove_its_name() {
+        for (text, is_local, verifies) in [
+            ("a.db", true, true),
+            ("postgres://u@localhost/d", true, false),
+            ("postgres://u@127.0.0.1:5433/d", true, false),
+            ("postgres://u@[::1]/d", true, false),
+            ("postgres:///d?host=/run/postgresql", true, false),
+            ("postgres://%2Frun%2Fpostgresql/d", true, false),
+            ("postgres:///d", true, false),
+            ("postgres://u@db.example.org/d", false, false),
+            ("postgres://u@10.0.0.1/d?sslmode=require", false, false),
+            ("postgres://u@localhost/d?host=db.example.org", false, false),
+            ("postgres://u@localhost.example.org/d", false, false),
+            ("postgres://u@h/d?sslmode=verify-full", false, true),
+            (
+                "postgres://u@h/d?sslmode=verify-full&sslmode=allow",
+                false,
+                false,
+            ),
+        ] {
+            let url = DatabaseUrl::parse(text).unwrap();
+            assert_eq!(
+                (url.is_local(), url.verifies_server()),
+                (is_local, verifies),
+                "{text}"
+            );
         }
     }
 

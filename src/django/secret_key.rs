@@ -45,6 +45,11 @@ impl SecretKeys {
         &self.current
     }
 
+    /// The older keys that are still accepted.
+    pub fn fallbacks(&self) -> &[SecretKey] {
+        &self.fallbacks
+    }
+
     /// All keys that are accepted, the current one first.
     pub fn iter(&self) -> impl Iterator<Item = &SecretKey> {
         std::iter::once(&self.current).chain(&self.fallbacks)

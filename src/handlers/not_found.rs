@@ -1,6 +1,7 @@
-//! Paths that are not here.
+//! Paths that are not here, and methods that a path does not take.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::negotiate::wants_page;
@@ -19,7 +20,17 @@ pub async fn not_found(request: HttpRequest) -> HttpResponse {
         .body(PLAIN)
 }
 
-/// A method that a page does not take.
-pub async fn method_not_allowed() -> HttpResponse {
-    error_page(StatusCode::METHOD_NOT_ALLOWED)
+/// A method that a page does not take; it takes those of `allow`.
+pub fn page_not_allowed(allow: &'static str) -> HttpResponse {
+    let mut response = error_page(StatusCode::METHOD_NOT_ALLOWED);
+    let allow = HeaderValue::from_static(allow);
+    response.headers_mut().insert(ALLOW, allow);
+    response
+}
+
+/// The same for what is no page: no body, as in Django.
+pub fn not_allowed(allow: &'static str) -> HttpResponse {
+    HttpResponse::MethodNotAllowed()
+        .insert_header((ALLOW, HeaderValue::from_static(allow)))
+        .finish()
 }

@@ -33,10 +33,15 @@ impl ResponseError for PageError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = error_page(self.0.status());
-        self.0.add_headers(&mut response);
-        response
+        answer(&self.0)
     }
+}
+
+/// The page for an error.
+fn answer(error: &ApiError) -> HttpResponse {
+    let mut response = error_page(error.status());
+    error.add_headers(&mut response);
+    response
 }
 
 /// A page with this status.
@@ -101,14 +106,23 @@ pub fn see_other(location: &str) -> HttpResponse {
 }
 
 /// The middleware of pages: finds out who is asking, and refuses forms that
-/// another site has sent.
+/// another site has sent. A body that cannot be read is refused before the
+/// handler is called, by an extractor, which knows only the API's answer.
 pub async fn serve(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match prepare(&mut request).await {
-        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
-        Err(error) => Ok(request.into_response(PageError(error).error_response())),
+    if let Err(error) = prepare(&mut request).await {
+        return Ok(request.into_response(answer(&error)));
+    }
+    let response = next.call(request).await?;
+    let refused = response.response().error();
+    match refused
+        .and_then(|error| error.as_error::<ApiError>())
+        .map(answer)
+    {
+        Some(page) => Ok(response.into_response(page)),
+        None => Ok(response),
     }
 }
 

@@ -123,6 +123,12 @@ pub const KEYS: &[Key] = &[
         "Rounds, iterations, time cost or log2 n",
     ),
     key(
+        "PORTCULLIS_PASSWORD_MIN",
+        "8",
+        "",
+        "Fewest characters of a new password; 15 are better",
+    ),
+    key(
         "PORTCULLIS_SESSION_AGE",
         "14d",
         "",

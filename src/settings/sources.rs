@@ -11,6 +11,9 @@ use super::keys::KEYS;
 const OTHER_VARIABLES: [&str; 2] = ["PORTCULLIS_USER_PASSWORD", "PORTCULLIS_CONFIG"];
 const PREFIX: &str = "PORTCULLIS_";
 
+/// Where a value of the file of settings is from, whatever its name.
+pub(super) const FILE: &str = "portcullis.toml";
+
 struct Value {
     text: String,
     origin: &'static str,
@@ -85,7 +88,7 @@ impl Values {
             let text = toml_text(&value).ok_or_else(|| {
                 SettingsError::new(&name, "must be a text, a number, or a list of texts")
             })?;
-            let origin = "portcullis.toml";
+            let origin = FILE;
             self.0.entry(key.name).or_insert(Value { text, origin });
         }
         Ok(self)

@@ -31,11 +31,12 @@ pub const PLAIN: &[PlainTest] = once![
     what_cannot_be_opened_stops_the_start_with_one_line,
     the_secret_is_made_once_and_only_its_owner_reads_it,
     check_writes_nothing_where_nothing_is_yet,
-    check_deploy_complains,
     the_command_for_the_first_user_can_be_copied_into_a_shell,
     passwords_in_a_database_url_are_never_shown,
     what_is_not_text_is_refused,
     a_reader_that_goes_is_no_failure,
+    a_log_that_nobody_reads_any_more_stops_nothing,
+    what_is_no_http_writes_no_line,
 ];
 
 fn create(command: &mut Command, kind: &str, name: &str) -> crate::support::program::Finished {
@@ -367,6 +368,8 @@ fn what_cannot_be_set_stops_the_start_with_one_line() {
         ("PORTCULLIS_PASSWORD_HASHER", "md5"),
         ("PORTCULLIS_PASSWORD_COST", "3"),
         ("PORTCULLIS_PASSWORD_COST", "many"),
+        ("PORTCULLIS_PASSWORD_MIN", "0"),
+        ("PORTCULLIS_PASSWORD_MIN", "65"),
         ("PORTCULLIS_SESSION_AGE", "14"),
         ("PORTCULLIS_SESSION_AGE", "0d"),
         ("PORTCULLIS_SESSION_IDLE", "never"),
@@ -476,39 +479,6 @@ fn check_writes_nothing_where_nothing_is_yet() {
         assert!(checked.contains("not there yet"), "{checked}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
-}
-
-fn check_deploy_complains() {
-    let folder = tempfile::tempdir().unwrap();
-    run(program(folder.path()).arg("migrate")).ok();
-    let bad = run(program(folder.path())
-        .args(["check", "--deploy"])
-        .env("PORTCULLIS_PUBLIC_URL", "http://x.example")
-        .env("PORTCULLIS_SECRET_KEY", "far-too-short-a-key")
-        .env("PORTCULLIS_THROTTLE", "off")
-        .env("PORTCULLIS_PASSWORD_COST", "4")
-        .env("PORTCULLIS_ALLOWED_HOSTS", "*")
-        .env("PORTCULLIS_LOG", "debug"));
-    assert_eq!(bad.code(), 1);
-    for key in [
-        "PUBLIC_URL",
-        "SECRET_KEY",
-        "THROTTLE",
-        "PASSWORD_COST",
-        "ALLOWED_HOSTS",
-        "LOG",
-    ] {
-        assert!(
-            bad.stdout().contains(&format!("warning: PORTCULLIS_{key}")),
-            "{key}: {}",
-            bad.stdout()
-        );
-    }
-    let good = run(program(folder.path())
-        .args(["check", "--deploy"])
-        .env("PORTCULLIS_PUBLIC_URL", "https://x.example")
-        .env("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/8"));
-    assert_eq!(good.code(), 0, "{}", good.stdout());
 }
 
 async fn expired_sessions_are_cleared(backend: Backend) {
@@ -697,4 +667,61 @@ fn a_reader_that_goes_is_no_failure() {
         said.contains("standard output") && said.lines().count() == 1,
         "{said}"
     );
+}
+
+/// As after a crash of whatever the log was piped into.
+fn a_log_that_nobody_reads_any_more_stops_nothing() {
+    for format in ["text", "json"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut serve = program(folder.path());
+        serve
+            .args(["--bind", "127.0.0.1:0", "--log", "trace"])
+            .args(["--log-format", format, "--password-cost", "4"])
+            .stderr(Stdio::piped());
+        let mut serving = Serving::start(&mut serve, "createsuperuser");
+        drop(serving.process.stderr.take());
+
+        let url = serving.url();
+        actix_web::rt::System::new().block_on(async {
+            for _ in 0..20 {
+                assert_eq!(log_in(&url, "nobody", "no").await.status, 400, "{format}");
+            }
+            let page = reqwest::Client::new().get(format!("{url}/readyz"));
+            assert_eq!(Answer::of(page).await.body, "ready\n");
+        });
+
+        serving.signal("TERM");
+        assert_eq!(serving.exit_code(), Some(0), "{format}");
+    }
+}
+
+fn what_is_no_http_writes_no_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (filter, lines) in [("info", false), ("warn,actix_http=error", true)] {
+        let mut serve = program(folder.path());
+        serve
+            .args(["--bind", "127.0.0.1:0", "--log", filter])
+            .stderr(Stdio::piped());
+        let mut serving = Serving::start(&mut serve, "createsuperuser");
+        for bytes in [
+            "\x16\x03\x01",
+            "GET / HTTP/9\r\n\r\n",
+            "GET /\0 HTTP/1.1\r\n\r\n",
+        ] {
+            let mut stream = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
+            stream.write_all(bytes.as_bytes()).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            stream.read_to_end(&mut Vec::new()).unwrap();
+        }
+        serving.signal("TERM");
+        assert_eq!(serving.exit_code(), Some(0));
+        let mut log = String::new();
+        let mut stderr = serving.process.stderr.take().unwrap();
+        stderr.read_to_string(&mut log).unwrap();
+        assert!(
+            log.contains("stopp") || filter != "info",
+            "it is the log: {log}"
+        );
+        assert_eq!(log.contains("ERROR"), lines, "{filter}: {log}");
+    }
 }

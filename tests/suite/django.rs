@@ -107,13 +107,15 @@ async fn another_projects_user_table_is_used_and_left_alone(backend: Backend) {
         command
             .env("PORTCULLIS_USER_TABLE", "auth_user")
             .env("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256")
-            .env("PORTCULLIS_USER_PASSWORD", "another");
+            .env("PORTCULLIS_USER_PASSWORD", "another password");
         command
     };
     run(on().args(["changepassword", "alice", "--no-input"])).ok();
     assert_eq!(app.user_by_session(&session).await.status, 401);
     assert_eq!(
-        app.log_in(&app.program(), "alice", "another").await.status,
+        app.log_in(&app.program(), "alice", "another password")
+            .await
+            .status,
         200
     );
     let refused = run(on().args(["createuser", "--no-input", "--username", "bob"])).failure();

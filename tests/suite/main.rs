@@ -18,6 +18,7 @@ mod support;
 
 mod audit;
 mod bodies;
+mod check;
 mod cli;
 mod django;
 mod enumeration;
@@ -28,7 +29,9 @@ mod hosts;
 mod login;
 mod logout;
 mod pages;
+mod passwords;
 mod repo;
+mod security;
 mod sessions;
 mod throttle;
 mod user;
@@ -42,6 +45,7 @@ use support::secrets;
 const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     audit::TESTS,
     bodies::TESTS,
+    check::TESTS,
     cli::TESTS,
     django::TESTS,
     enumeration::TESTS,
@@ -52,14 +56,16 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     login::TESTS,
     logout::TESTS,
     pages::TESTS,
+    passwords::TESTS,
     repo::TESTS,
+    security::TESTS,
     sessions::TESTS,
     throttle::TESTS,
     user::TESTS,
 ];
 
 /// Tests that need no database of ours.
-const ONCE: &[&[PlainTest]] = &[cli::PLAIN, repo::PLAIN];
+const ONCE: &[&[PlainTest]] = &[check::PLAIN, cli::PLAIN, repo::PLAIN, security::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();

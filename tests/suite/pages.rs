@@ -16,6 +16,9 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     pages_have_nothing_inline_and_are_not_kept,
     static_files_are_kept_and_asked_for_again,
     programs_get_no_pages,
+    head_is_get_without_a_body,
+    other_methods_are_told_which_there_are,
+    a_form_that_cannot_be_read_is_refused_with_a_page,
 ];
 
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -276,5 +279,173 @@ async fn programs_get_no_pages(backend: Backend) {
             (answer.status, answer.body.as_str()),
             (405, r#"{"detail":"Method \"GET\" not allowed."}"#)
         );
+    }
+}
+
+/// What of an answer two requests must have in common: status, headers but
+/// those with a random value in them, and which of those there are.
+fn likeness(answer: &Answer) -> (u16, Vec<(String, String)>) {
+    let mut headers: Vec<_> = answer
+        .headers_but_date()
+        .iter()
+        .map(|(name, value)| {
+            let value = value.to_str().unwrap();
+            let value = value.split('=').next().unwrap();
+            (name.to_string(), value.to_owned())
+        })
+        .collect();
+    headers.sort();
+    (answer.status, headers)
+}
+
+async fn head_is_get_without_a_body(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let session = format!("sessionid={}", login.cookie("sessionid").unwrap());
+    let bad = "sessionid=abcdefghijklmnopqrstuvwxyz012345";
+    for path in [
+        "/",
+        "/login/",
+        "/login",
+        "/account/",
+        "/account",
+        "/logout/",
+        "/nowhere/",
+        "/healthz",
+        "/readyz",
+        "/static/portcullis.css",
+        "/static/favicon.svg",
+        "/static/nothing",
+        "/api/v1/user/",
+        "/api/v1/logout/",
+    ] {
+        for accept in [ACCEPT, "*/*"] {
+            for cookie in ["", &session, bad] {
+                let ask = async |method: Method| {
+                    let request = app
+                        .program()
+                        .request(method, format!("{}{path}", app.url))
+                        .header("Accept", accept)
+                        .header("Cookie", cookie);
+                    Answer::of(request).await
+                };
+                let (get, head) = (ask(Method::GET).await, ask(Method::HEAD).await);
+                let what = format!("{path} {accept} {cookie}");
+                assert_eq!(head.body, "", "{what}");
+                if get.status == 405 {
+                    // The body says which method it was, so its length differs.
+                    assert_eq!(head.status, 405, "{what}");
+                } else {
+                    assert_eq!(likeness(&head), likeness(&get), "{what}");
+                    let length = get.body.len().to_string();
+                    assert_eq!(
+                        head.header("content-length"),
+                        Some(length.as_str()),
+                        "{what}"
+                    );
+                }
+            }
+        }
+    }
+    for (token, status) in [(login.token(), 200), ("0".repeat(40), 401)] {
+        let answer = app.with_token(Method::HEAD, "/api/v1/user/", &token).await;
+        assert_eq!(answer.status, status);
+    }
+}
+
+/// Whatever the method is called, it opens nothing that GET would not.
+async fn other_methods_are_told_which_there_are(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let token = app.log_in(&app.program(), "alice", PASSWORD).await.token();
+    let authorization = format!("Token {token}");
+    let ask = async |method: &str, path: &str, accept: &str, headers: &[(&str, &str)]| {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = app
+            .program()
+            .request(method, format!("{}{path}", app.url))
+            .header("Accept", accept);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request).await
+    };
+    for (path, accept, allow) in [
+        ("/", ACCEPT, "GET, HEAD"),
+        ("/login/", ACCEPT, "GET, HEAD, POST"),
+        ("/logout/", ACCEPT, "POST"),
+        ("/account", ACCEPT, "GET, HEAD, POST"),
+        ("/healthz", "*/*", "GET, HEAD"),
+        ("/readyz", "*/*", "GET, HEAD"),
+        ("/static/portcullis.css", "*/*", "GET, HEAD"),
+        ("/login/", "*/*", "POST, OPTIONS"),
+        ("/logout/", "*/*", "POST, OPTIONS"),
+        ("/api/v1/user/", "*/*", "GET, HEAD, OPTIONS"),
+        ("/api-token-auth/", "*/*", "POST, OPTIONS"),
+    ] {
+        for method in ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "get", "X"] {
+            let known = [("Authorization", authorization.as_str())];
+            let answer = ask(method, path, accept, &known).await;
+            assert_eq!(answer.status, 405, "{method} {path}");
+            assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+            assert!(!answer.body.contains("alice") && !answer.body.contains(&token));
+        }
+    }
+    for method in ["PUT", "TRACE", "get", "X", "HEAD"] {
+        assert_eq!(
+            ask(method, "/api/v1/user/", "*/*", &[]).await.status,
+            401,
+            "{method}"
+        );
+    }
+    // A method in a header, a query or a form is no method.
+    for name in [
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+    ] {
+        let headers = [("Authorization", authorization.as_str()), (name, "POST")];
+        let answer = ask("GET", "/api/v1/logout/?_method=POST", "*/*", &headers).await;
+        assert_eq!(answer.status, 405, "{name}");
+        let headers = [("Authorization", authorization.as_str()), (name, "GET")];
+        let answer = ask("POST", "/api/v1/user/", "*/*", &headers).await;
+        assert_eq!(answer.status, 405, "{name}");
+    }
+    assert_eq!(
+        app.user_by_token(&token).await.status,
+        200,
+        "still logged in"
+    );
+}
+
+async fn a_form_that_cannot_be_read_is_refused_with_a_page(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    let form = "application/x-www-form-urlencoded";
+    for path in ["/login/", "/account/"] {
+        for (kind, body, status) in [
+            ("text/plain", "x".to_owned(), 415),
+            ("application/json", "{".to_owned(), 400),
+            ("application/json; charset=bz2", "{}".to_owned(), 400),
+            ("multipart/form-data", "--x\r\n".to_owned(), 400),
+            (form, "a=1&".repeat(1001), 400),
+            (form, "x".repeat(65_537), 413),
+        ] {
+            let request = app
+                .program()
+                .post(format!("{}{path}", app.url))
+                .header("Accept", ACCEPT)
+                .header("Content-Type", kind)
+                .body(body);
+            let answer = Answer::of(request).await;
+            assert_eq!(answer.status, status, "{path} {kind}");
+            assert_eq!(
+                answer.header("content-type"),
+                Some("text/html; charset=utf-8"),
+                "{path} {kind}"
+            );
+            assert_eq!(answer.body.matches("<h1>").count(), 1, "{}", answer.body);
+        }
     }
 }

@@ -287,6 +287,8 @@ fn links_between_documents_lead_somewhere() {
         "CHANGELOG.md",
         "SECURITY.md",
         "docs/ARCHITECTURE.md",
+        "data/README.md",
+        "docs/deployment.md",
         "docs/django.md",
         "migrations/README.md",
     ];

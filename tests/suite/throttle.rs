@@ -189,7 +189,7 @@ async fn right_logins_wait_for_wrong_ones_and_not_the_other_way_round(backend: B
     let mut passwords = [PASSWORD; 40];
     passwords[..4].fill("wrong");
 
-    let answers = storm(&[app.url.clone()], &passwords, 40).await;
+    let answers = storm(std::slice::from_ref(&app.url), &passwords, 40).await;
     assert_eq!(answers, [(200, 36), (400, 4)]);
 }
 

@@ -8,6 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use super::{
     Algorithm,
     encoded::{after_name, decimal, is_short_salt, same},
+    workload::{Family, Work, count},
 };
 
 /// Django's passes over the memory (`t`).
@@ -63,10 +64,21 @@ impl Stored {
     }
 
     pub(super) fn verify(&self, password: &str) -> bool {
+        count(|| self.work());
         let mut computed = vec![0; self.hash.len()];
         Argon2::new(self.variety, self.version, self.params.clone())
             .hash_password_into(password.as_bytes(), &self.salt, &mut computed)
             .is_ok_and(|()| same(&computed, &self.hash))
+    }
+
+    /// What a check takes.
+    pub(super) fn work(&self) -> Work {
+        let shape = Shape {
+            variety: self.variety,
+            memory: self.params.m_cost(),
+            lanes: self.params.p_cost(),
+        };
+        shape.work(self.params.t_cost())
     }
 
     /// By Django's rule: anything but today's parameters is outdated.
@@ -78,6 +90,52 @@ impl Stored {
             && self.params.p_cost() == LANES
             && self.hash.len() == HASH_BYTES;
         !wanted || is_short_salt(self.salt.len())
+    }
+}
+
+/// What makes a pass over the memory as dear as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    variety: Variety,
+    memory: u32,
+    lanes: u32,
+}
+
+impl Shape {
+    /// KiB that one pass goes over.
+    pub(super) fn memory(self) -> u64 {
+        self.memory.into()
+    }
+
+    fn work(self, passes: u32) -> Work {
+        Work {
+            family: Family::Argon2(self),
+            amount: passes.into(),
+        }
+    }
+}
+
+/// So many passes over Django's memory.
+pub(super) fn work(passes: u32) -> Work {
+    let shape = Shape {
+        variety: Variety::Argon2id,
+        memory: MEMORY,
+        lanes: LANES,
+    };
+    shape.work(passes)
+}
+
+/// Does so many passes for nothing.
+pub(super) fn toil(password: &str, shape: Shape, passes: u64) {
+    let Ok(passes @ 1..) = u32::try_from(passes) else {
+        return;
+    };
+    count(|| shape.work(passes));
+    let mut hash = [0; HASH_BYTES];
+    if let Ok(params) = Params::new(shape.memory, passes, shape.lanes, Some(HASH_BYTES)) {
+        let argon2 = Argon2::new(shape.variety, Version::V0x13, params);
+        let _ = argon2.hash_password_into(password.as_bytes(), &[0; 16], &mut hash);
+        std::hint::black_box(hash);
     }
 }
 

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Algorithm,
     encoded::{after_name, same},
+    workload::{Family, Work, by_doublings, count},
 };
 
 /// Django's rounds, a power of two.
@@ -61,19 +62,31 @@ impl Stored {
         self.parts.get_cost() != cost
     }
 
-    /// Does the work that a check of this hash has less than preferred: each
-    /// step of the cost doubles it.
-    pub(super) fn harden(&self, password: &str, cost: u32) {
-        let steps = cost.saturating_sub(self.parts.get_cost());
-        for _ in 1..1_u32.checked_shl(steps).unwrap_or(1) {
-            std::hint::black_box(self.compute(password));
-        }
+    /// What a check takes.
+    pub(super) fn work(&self) -> Work {
+        work(self.parts.get_cost())
     }
 
     fn compute(&self, password: &str) -> Option<HashParts> {
         let input = input(self.algorithm, password);
-        bcrypt::hash_with_salt(&input, self.parts.get_cost(), self.parts.get_salt_raw()).ok()
+        hash(&input, self.parts.get_cost(), self.parts.get_salt_raw())
     }
+}
+
+/// The rounds of that cost.
+pub(super) fn work(cost: u32) -> Work {
+    Work {
+        family: Family::Bcrypt,
+        amount: 1_u64.checked_shl(cost).unwrap_or(u64::MAX),
+    }
+}
+
+/// Does so many rounds for nothing.
+pub(super) fn toil(password: &str, rounds: u64) {
+    let input = input(Algorithm::BcryptSha256, password);
+    by_doublings(rounds, |cost| {
+        std::hint::black_box(hash(&input, cost, [0; 16]));
+    });
 }
 
 /// The text for the column; `None` if the cost is not allowed, or if bcrypt
@@ -87,9 +100,14 @@ pub(super) fn encode(
     if !is_taken_whole(algorithm, password) {
         return None;
     }
-    let parts = bcrypt::hash_with_salt(input(algorithm, password), cost, salt).ok()?;
+    let parts = hash(&input(algorithm, password), cost, salt)?;
     let text = parts.format_for_version(Version::TwoB);
     Some(format!("{algorithm}${text}"))
+}
+
+fn hash(input: &[u8], cost: u32, salt: [u8; 16]) -> Option<HashParts> {
+    count(|| work(cost));
+    bcrypt::hash_with_salt(input, cost, salt).ok()
 }
 
 /// Whether bcrypt looks at all of the password.

@@ -5,9 +5,7 @@ use std::ops::RangeInclusive;
 
 use rand::{CryptoRng, Rng};
 
-use super::{
-    Algorithm, algorithm_of, argon2, bcrypt, encoded::SALT_LENGTH, pbkdf2, scrypt, verify_known,
-};
+use super::{Algorithm, algorithm_of, argon2, bcrypt, encoded::SALT_LENGTH, pbkdf2, scrypt};
 use crate::django::random::random_string;
 
 /// How much work a new hash is, in the unit of its algorithm:
@@ -128,54 +126,6 @@ impl Hasher {
             }
         };
         outdated.unwrap_or(false)
-    }
-
-    /// [`super::verify`], with a refusal taking the time of one hash whatever
-    /// the reason: no such user (`None`), no password, an unreadable hash, or a
-    /// wrong password.
-    ///
-    /// As in Django, a wrong password is made up for where the stored hash is of
-    /// the preferred algorithm but cheaper (not for Argon2 and scrypt); a hash of
-    /// another algorithm takes its own time.
-    pub fn check(
-        &self,
-        encoded: Option<&str>,
-        password: &str,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> bool {
-        match encoded.and_then(|encoded| Some((encoded, verify_known(encoded, password)?))) {
-            Some((_, true)) => true,
-            Some((encoded, false)) => {
-                self.harden(encoded, password);
-                false
-            }
-            None => {
-                // Plain bcrypt would refuse a long password at once.
-                let password = match self.algorithm {
-                    Algorithm::Bcrypt => "",
-                    _ => password,
-                };
-                let _ = std::hint::black_box(self.make(password, rng));
-                false
-            }
-        }
-    }
-
-    fn harden(&self, encoded: &str, password: &str) {
-        let (algorithm, cost) = (self.algorithm, self.cost.0);
-        match algorithm {
-            Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
-                if let Some(stored) = pbkdf2::Stored::parse(algorithm, encoded) {
-                    stored.harden(password, cost);
-                }
-            }
-            Algorithm::Bcrypt | Algorithm::BcryptSha256 => {
-                if let Some(stored) = bcrypt::Stored::parse(algorithm, encoded) {
-                    stored.harden(password, cost);
-                }
-            }
-            Algorithm::Argon2 | Algorithm::Scrypt => {}
-        }
     }
 }
 

@@ -25,9 +25,12 @@ mod hasher;
 mod pbkdf2;
 pub mod pool;
 mod scrypt;
+pub mod validation;
+mod workload;
 
 pub use algorithm::Algorithm;
 pub use hasher::{Cost, Hasher, MakeError};
+pub use workload::{Work, Workload};
 
 use rand::CryptoRng;
 
@@ -41,19 +44,18 @@ const UNUSABLE_LENGTH: usize = 40;
 ///
 /// Never panics, whatever the text: what is no hash that we know verifies to
 /// false, and at once, so a caller that must not tell accounts apart by time
-/// uses [`Hasher::check`]. The empty password is hashed like any other and then
-/// refused.
+/// uses [`check`]. The empty password is hashed like any other and then refused.
 pub fn verify(encoded: &str, password: &str) -> bool {
-    verify_known(encoded, password).unwrap_or(false)
+    fits(encoded, password).is_some_and(|fits| fits && !password.is_empty())
 }
 
 /// `None` if there is nothing to check against, so that no work was done.
-fn verify_known(encoded: &str, password: &str) -> Option<bool> {
+fn fits(encoded: &str, password: &str) -> Option<bool> {
     if encoded.len() > encoded::MAX_LENGTH {
         return None;
     }
     let algorithm = algorithm_of(encoded)?;
-    let fits = match algorithm {
+    Some(match algorithm {
         Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
             pbkdf2::Stored::parse(algorithm, encoded)?.verify(password)
         }
@@ -62,8 +64,21 @@ fn verify_known(encoded: &str, password: &str) -> Option<bool> {
             bcrypt::Stored::parse(algorithm, encoded)?.verify(password)
         }
         Algorithm::Scrypt => scrypt::Stored::parse(encoded)?.verify(password),
-    };
-    Some(fits && !password.is_empty())
+    })
+}
+
+/// [`verify`], for someone who may log in only if `may_pass`, with every refusal
+/// the same work whatever its reason: no such user (`None`), no password, an
+/// unreadable hash, a wrong password, or an account that is closed.
+pub fn check(encoded: Option<&str>, password: &str, may_pass: bool, workload: &Workload) -> bool {
+    let fits = encoded.is_some_and(|encoded| verify(encoded, password));
+    if fits && may_pass {
+        return true;
+    }
+    for work in workload.rest(encoded.and_then(Work::of)) {
+        work.run(password);
+    }
+    false
 }
 
 /// False for texts that start with `!`, which say "no password" (as for accounts

@@ -7,6 +7,7 @@ use sha2::Sha256;
 use super::{
     Algorithm,
     encoded::{after_name, decimal, is_short_salt, same},
+    workload::{Family, Work, count},
 };
 
 /// Django 5.2's iterations, for both digests.
@@ -47,11 +48,28 @@ impl<'a> Stored<'a> {
         self.iterations != iterations || is_short_salt(self.salt.chars().count())
     }
 
-    /// Does the iterations that a check of this hash has less than preferred.
-    pub(super) fn harden(&self, password: &str, iterations: u32) {
-        if let Some(missing @ 1..) = iterations.checked_sub(self.iterations) {
-            std::hint::black_box(hash(self.algorithm, password, self.salt, missing));
-        }
+    /// What a check takes.
+    pub(super) fn work(&self) -> Work {
+        work(self.algorithm, self.iterations)
+    }
+}
+
+/// So many iterations.
+pub(super) fn work(algorithm: Algorithm, iterations: u32) -> Work {
+    let family = match algorithm {
+        Algorithm::Pbkdf2Sha1 => Family::Pbkdf2Sha1,
+        _ => Family::Pbkdf2Sha256,
+    };
+    Work {
+        family,
+        amount: iterations.into(),
+    }
+}
+
+/// Does so many iterations for nothing.
+pub(super) fn toil(algorithm: Algorithm, password: &str, iterations: u64) {
+    if let Ok(iterations @ 1..) = u32::try_from(iterations) {
+        std::hint::black_box(hash(algorithm, password, "salt", iterations));
     }
 }
 
@@ -62,6 +80,7 @@ pub(super) fn encode(algorithm: Algorithm, password: &str, salt: &str, iteration
 }
 
 fn hash(algorithm: Algorithm, password: &str, salt: &str, iterations: u32) -> String {
+    count(|| work(algorithm, iterations));
     let (password, salt) = (password.as_bytes(), salt.as_bytes());
     match algorithm {
         Algorithm::Pbkdf2Sha1 => STANDARD.encode(pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(

@@ -6,6 +6,7 @@ use scrypt::Params;
 use super::{
     Algorithm,
     encoded::{after_name, decimal, same},
+    workload::{Family, Work, by_doublings, count},
 };
 
 /// Django's work factor n is 2 to this.
@@ -51,12 +52,64 @@ impl<'a> Stored<'a> {
             .is_some_and(|computed| same(computed.as_bytes(), self.hash.as_bytes()))
     }
 
+    /// What a check takes.
+    pub(super) fn work(&self) -> Work {
+        work_of(&self.params)
+    }
+
     /// By Django's rule, which for scrypt leaves the salt's length out.
     pub(super) fn is_outdated(&self, log_n: u32) -> bool {
         u32::from(self.params.log_n()) != log_n
             || self.params.r() != BLOCK_SIZE
             || self.params.p() != PARALLELISM
     }
+}
+
+/// What makes one unit of `n` as dear as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    block_size: u32,
+    parallelism: u32,
+}
+
+impl Shape {
+    /// Blocks that one unit of `n` mixes.
+    pub(super) fn blocks(self) -> u64 {
+        u64::from(self.block_size) * u64::from(self.parallelism)
+    }
+
+    fn work(self, log_n: u32) -> Work {
+        Work {
+            family: Family::Scrypt(self),
+            amount: 1_u64.checked_shl(log_n).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+fn work_of(params: &Params) -> Work {
+    let shape = Shape {
+        block_size: params.r(),
+        parallelism: params.p(),
+    };
+    shape.work(params.log_n().into())
+}
+
+/// `n` of that logarithm, with Django's other parameters.
+pub(super) fn work(log_n: u32) -> Work {
+    let shape = Shape {
+        block_size: BLOCK_SIZE,
+        parallelism: PARALLELISM,
+    };
+    shape.work(log_n)
+}
+
+/// Does so much of `n` for nothing.
+pub(super) fn toil(password: &str, shape: Shape, n: u64) {
+    by_doublings(n, |log_n| {
+        if let Some(params) = params(log_n, shape.block_size, shape.parallelism) {
+            std::hint::black_box(hash(password, "salt", &params));
+        }
+    });
 }
 
 /// The text for the column, with Django's block size and parallelism; `None` if
@@ -82,6 +135,7 @@ fn params(log_n: u32, r: u32, p: u32) -> Option<Params> {
 }
 
 fn hash(password: &str, salt: &str, params: &Params) -> Option<String> {
+    count(|| work_of(params));
     let mut hash = [0; HASH_BYTES];
     scrypt::scrypt(password.as_bytes(), salt.as_bytes(), params, &mut hash).ok()?;
     Some(STANDARD.encode(hash))

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::workload::DONE;
 use super::*;
 use crate::django::vectors::{rows, text};
 
@@ -139,7 +140,7 @@ fn the_empty_password_never_verifies() {
     for hasher in cheap() {
         let encoded = hasher.make("", &mut rand::rng()).unwrap();
         assert!(!verify(&encoded, ""), "{encoded}");
-        assert!(!hasher.check(Some(&encoded), "", &mut rand::rng()));
+        assert!(!check(Some(&encoded), "", true, &Workload::new(&hasher)));
     }
     for encoded in ["", "!", "$", "$$", "pbkdf2_sha256$", "bcrypt"] {
         assert!(!verify(encoded, ""), "{encoded}");
@@ -259,7 +260,7 @@ fn stored_costs_beyond_use_are_false_at_once() {
         format!("scrypt$1${salt}$8$5$AAAA"),
         format!("pbkdf2_sha256$1${}$AAAA", "s".repeat(100_000)),
     ] {
-        assert_eq!(verify_known(&encoded, "x"), None, "{encoded}");
+        assert_eq!(fits(&encoded, "x"), None, "{encoded}");
         assert!(!verify(&encoded, "x"));
     }
     assert!(start.elapsed().as_millis() < 1_000, "{:?}", start.elapsed());
@@ -296,7 +297,7 @@ fn corrupt_hashes_are_false() {
         "PBKDF2_SHA256$1$salt$AAAA",
         "\0",
     ] {
-        assert_eq!(verify_known(encoded, "correct horse"), None, "{encoded}");
+        assert_eq!(fits(encoded, "correct horse"), None, "{encoded}");
         for hasher in cheap() {
             let other = algorithm_of(encoded).is_some_and(|name| name != hasher.algorithm);
             assert_eq!(hasher.must_update(encoded), other, "{encoded}");
@@ -329,58 +330,61 @@ fn algorithms_have_djangos_names() {
 }
 
 #[test]
-fn a_hash_of_another_cost_is_hardened_and_still_false() {
-    let rng = &mut rand::rng();
-    for (algorithm, low, high) in [
-        (Algorithm::Pbkdf2Sha256, 1, 300_000),
-        (Algorithm::BcryptSha256, 4, 9),
-        (Algorithm::Bcrypt, 4, 9),
-    ] {
-        let [cheap, dear] = [low, high].map(|cost| Hasher::new(algorithm, Some(cost)).unwrap());
-        let encoded = cheap.make("right", rng).unwrap();
-        let mut time = |hasher: Hasher, password: &str, expected: bool| {
-            let start = std::time::Instant::now();
-            assert_eq!(hasher.check(Some(&encoded), password, rng), expected);
-            start.elapsed()
-        };
-
-        // The best of five, as other work on the machine may come in between.
-        let short = (0..5).map(|_| time(cheap, "wrong", false)).min().unwrap();
-        let right = (0..5).map(|_| time(dear, "right", true)).min().unwrap();
-        let long = time(dear, "wrong", false);
-
-        assert!(long > short * 4, "{algorithm}: {long:?} against {short:?}");
-        assert!(long > right * 4, "{algorithm}: {long:?} against {right:?}");
+fn every_refusal_does_the_work_of_all() {
+    let hasher = |algorithm, cost| Hasher::new(algorithm, Some(cost)).unwrap();
+    let mut users: Vec<String> = [
+        (Algorithm::BcryptSha256, 4),
+        (Algorithm::BcryptSha256, 7),
+        (Algorithm::Bcrypt, 6),
+        (Algorithm::Pbkdf2Sha256, 260),
+        (Algorithm::Pbkdf2Sha256, 1000),
+        (Algorithm::Pbkdf2Sha1, 15),
+        (Algorithm::Scrypt, 1),
+        (Algorithm::Scrypt, 5),
+    ]
+    .map(|(algorithm, cost)| hasher(algorithm, cost).make("right", &mut rand::rng()))
+    .map(Result::unwrap)
+    .into();
+    // Django's own memory would take too long here.
+    users.extend([1, 3].map(|passes| {
+        format!("argon2$argon2id$v=19$m=64,t={passes},p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo")
+    }));
+    let mut workload = Workload::new(&hasher(Algorithm::BcryptSha256, 5));
+    for work in users.iter().filter_map(|user| Work::of(user)) {
+        assert!(workload.include(work));
     }
-}
-
-#[test]
-fn what_cannot_verify_costs_a_hash_all_the_same() {
-    let rng = &mut rand::rng();
-    let hasher = Hasher::new(Algorithm::Bcrypt, Some(8)).unwrap();
-    let time = |work: &mut dyn FnMut()| {
-        let start = std::time::Instant::now();
-        work();
-        start.elapsed()
+    let work_of = |encoded: Option<&str>, password: &str, may_pass| {
+        DONE.take();
+        let passes = check(encoded, password, may_pass, &workload);
+        (passes, workload.total(DONE.take()))
     };
-    let one = (0..5)
-        .map(|_| time(&mut || drop(hasher.make("pw", &mut rand::rng()))))
-        .min()
-        .unwrap();
 
+    let (_, nobody) = work_of(None, "wrong", true);
+    assert!(nobody.iter().all(|amount| *amount > 0), "{nobody:?}");
     let long = "x".repeat(100);
-    for encoded in [
-        None,
-        Some(""),
-        Some("!"),
-        Some("md5$a$b"),
-        Some("bcrypt$junk"),
-    ] {
-        for password in ["pw", "", &long] {
-            let took = time(&mut || assert!(!hasher.check(encoded, password, rng)));
-            assert!(took * 4 > one, "{encoded:?}: {took:?} against {one:?}");
+    for user in users
+        .iter()
+        .map(String::as_str)
+        .chain(["", "!", "md5$a$b", "bcrypt$junk"])
+    {
+        for password in ["wrong", "", &long] {
+            assert_eq!(
+                work_of(Some(user), password, true),
+                (false, nobody.clone()),
+                "{user}"
+            );
         }
+        // The account is closed, whether or not the password fits.
+        assert_eq!(
+            work_of(Some(user), "right", false),
+            (false, nobody.clone()),
+            "{user}"
+        );
     }
+    // A good login does its own work and no more.
+    let (passes, own) = work_of(Some(&users[0]), "right", true);
+    assert!(passes);
+    assert_eq!(own.iter().sum::<u64>(), 16);
 }
 
 /// Texts near the real ones: fields of hashes, mixed and bent.
@@ -421,8 +425,10 @@ proptest! {
             let encoded = hasher.make(&password, &mut rand::rng()).unwrap();
             prop_assert!(verify(&encoded, &password));
             prop_assert!(!verify(&encoded, &other));
-            prop_assert!(hasher.check(Some(&encoded), &password, &mut rand::rng()));
-            prop_assert!(!hasher.check(Some(&encoded), &other, &mut rand::rng()));
+            let workload = Workload::new(&hasher);
+            prop_assert!(check(Some(&encoded), &password, true, &workload));
+            prop_assert!(!check(Some(&encoded), &password, false, &workload));
+            prop_assert!(!check(Some(&encoded), &other, true, &workload));
             prop_assert!(!hasher.must_update(&encoded));
         }
     }

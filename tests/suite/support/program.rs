@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::app::SECRET_KEY;
 use super::database::TestDatabase;
@@ -102,12 +102,15 @@ impl Serving {
     /// Starts it and waits until it says where it listens, and all that goes
     /// with that.
     pub fn start(command: &mut Command, last_line: &str) -> Self {
-        let mut process = command
+        command
             .env("PORTCULLIS_LOG", "trace")
-            .stderr(secrets::log_file())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program");
+            .stderr(secrets::log_of_a_program());
+        Self::start_quietly(command, last_line)
+    }
+
+    /// The same, with whatever log the command has.
+    pub fn start_quietly(command: &mut Command, last_line: &str) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("the program");
         let mut stdout = BufReader::new(process.stdout.take().expect("its output"));
         let mut printed = String::new();
         let mut line = String::new();
@@ -133,6 +136,20 @@ impl Serving {
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Waits for its end; `None` if it had to be killed.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a process") {
+                return status.code();
+            }
+            if Instant::now() > end {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Sends a signal by its name, as `kill` does.

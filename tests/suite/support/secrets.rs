@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::{Mutex, OnceLock};
 
 use aho_corasick::AhoCorasick;
@@ -41,15 +42,22 @@ pub fn capture() {
     note(SECRET_KEY);
 }
 
-/// The same file, for a program's standard error.
-pub fn log_file() -> File {
-    let path = LOG.get().expect("a log");
-    OpenOptions::new().append(true).open(path).expect("the log")
+/// The same file, for a program's standard error; the test's own where nothing
+/// is captured.
+pub fn log_of_a_program() -> Stdio {
+    LOG.get()
+        .map_or_else(Stdio::inherit, |path| append(path).into())
 }
 
 /// Adds what a program said.
 pub fn add_to_log(text: &[u8]) {
-    log_file().write_all(text).expect("the log");
+    if let Some(path) = LOG.get() {
+        append(path).write_all(text).expect("the log");
+    }
+}
+
+fn append(path: &Path) -> File {
+    OpenOptions::new().append(true).open(path).expect("the log")
 }
 
 /// Fails if anything that was noted was logged. The log is kept then.

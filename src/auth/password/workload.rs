@@ -1,0 +1,271 @@
+//! The hash work of a refusal: the same for everybody, whatever their stored
+//! hash is made of.
+//!
+//! Work comes in families in which it adds up: 600,000 iterations of PBKDF2 and
+//! 400,000 more are a million. A [`Workload`] has, for each family that the
+//! database holds, the most that one of its hashes takes. A refused login does
+//! all of that: first what the user's own hash takes, then the rest.
+
+use super::{Algorithm, Hasher, algorithm_of, argon2, bcrypt, encoded, pbkdf2, scrypt};
+
+/// Families at most; a database that was ever Django's has two or three.
+const FAMILIES: usize = 8;
+/// Work at most, beside the preferred hasher's own: about 3 s on one core.
+const MOST_NANOS: u64 = 3_000_000_000;
+
+/// Hash work of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// Counted in iterations.
+    Pbkdf2Sha256,
+    /// Counted in iterations.
+    Pbkdf2Sha1,
+    /// Counted in rounds, of which each step of the cost doubles the number.
+    /// Plain or over a digest, it is the same work.
+    Bcrypt,
+    /// Counted in passes over so much memory.
+    Argon2(argon2::Shape),
+    /// Counted in `n`, with these parameters.
+    Scrypt(scrypt::Shape),
+}
+
+/// An amount of hash work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    pub(super) family: Family,
+    pub(super) amount: u64,
+}
+
+impl Work {
+    /// What a check of that password column's text takes; `None` if there is
+    /// nothing to check against, and so no work.
+    pub fn of(encoded: &str) -> Option<Self> {
+        if encoded.len() > encoded::MAX_LENGTH {
+            return None;
+        }
+        let algorithm = algorithm_of(encoded)?;
+        Some(match algorithm {
+            Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
+                pbkdf2::Stored::parse(algorithm, encoded)?.work()
+            }
+            Algorithm::Bcrypt | Algorithm::BcryptSha256 => {
+                bcrypt::Stored::parse(algorithm, encoded)?.work()
+            }
+            Algorithm::Argon2 => argon2::Stored::parse(encoded)?.work(),
+            Algorithm::Scrypt => scrypt::Stored::parse(encoded)?.work(),
+        })
+    }
+
+    /// What a new hash of that hasher takes.
+    fn of_hasher(hasher: &Hasher) -> Self {
+        let cost = hasher.cost.get();
+        match hasher.algorithm {
+            algorithm @ (Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1) => {
+                pbkdf2::work(algorithm, cost)
+            }
+            Algorithm::Bcrypt | Algorithm::BcryptSha256 => bcrypt::work(cost),
+            Algorithm::Argon2 => argon2::work(cost),
+            Algorithm::Scrypt => scrypt::work(cost),
+        }
+    }
+
+    /// Does it, for nothing.
+    pub(super) fn run(&self, password: &str) {
+        match self.family {
+            Family::Pbkdf2Sha256 => pbkdf2::toil(Algorithm::Pbkdf2Sha256, password, self.amount),
+            Family::Pbkdf2Sha1 => pbkdf2::toil(Algorithm::Pbkdf2Sha1, password, self.amount),
+            Family::Bcrypt => bcrypt::toil(password, self.amount),
+            Family::Argon2(shape) => argon2::toil(password, shape, self.amount),
+            Family::Scrypt(shape) => scrypt::toil(password, shape, self.amount),
+        }
+    }
+
+    /// Roughly how long it takes one core of a server of today.
+    fn nanos(&self) -> u64 {
+        let each = match self.family {
+            Family::Pbkdf2Sha256 | Family::Pbkdf2Sha1 => 120,
+            Family::Bcrypt => 60_000,
+            Family::Argon2(shape) => shape.memory() * 1_070,
+            Family::Scrypt(shape) => shape.blocks() * 305,
+        };
+        self.amount.saturating_mul(each)
+    }
+}
+
+/// The work of every refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload(Vec<Work>);
+
+impl Workload {
+    /// What nobody's login takes where all hashes are the preferred hasher's.
+    pub fn new(preferred: &Hasher) -> Self {
+        Self(vec![Work::of_hasher(preferred)])
+    }
+
+    /// Whether a check of that much is within it.
+    pub fn covers(&self, work: Work) -> bool {
+        self.0
+            .iter()
+            .any(|most| most.family == work.family && most.amount >= work.amount)
+    }
+
+    /// The same, with a check of that much within it.
+    ///
+    /// `false` if that would be too much: such a user's refusals take their own
+    /// time.
+    pub fn include(&mut self, work: Work) -> bool {
+        if self.covers(work) {
+            return true;
+        }
+        let others = self
+            .0
+            .iter()
+            .skip(1)
+            .filter(|most| most.family != work.family);
+        let nanos: u64 = others
+            .map(Work::nanos)
+            .fold(work.nanos(), u64::saturating_add);
+        let known = self.0.iter().position(|most| most.family == work.family);
+        if nanos > MOST_NANOS || (known.is_none() && self.0.len() >= FAMILIES) {
+            return false;
+        }
+        match known.and_then(|at| self.0.get_mut(at)) {
+            Some(most) => *most = work,
+            None => self.0.push(work),
+        }
+        true
+    }
+
+    /// What is left of it after that check.
+    pub(super) fn rest(&self, done: Option<Work>) -> impl Iterator<Item = Work> {
+        self.0.iter().map(move |most| {
+            let same = done.filter(|done| done.family == most.family);
+            Work {
+                family: most.family,
+                amount: most
+                    .amount
+                    .saturating_sub(same.map_or(0, |done| done.amount)),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The work that this thread has really done.
+    pub(super) static DONE: std::cell::RefCell<Vec<Work>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Called wherever hash work is done, so that tests can count it.
+#[inline]
+pub(super) fn count(work: impl FnOnce() -> Work) {
+    #[cfg(test)]
+    DONE.with_borrow_mut(|done| done.push(work()));
+    #[cfg(not(test))]
+    let _ = work;
+}
+
+/// Calls `run` with each power of two that an amount is made of, by its
+/// logarithm: where each step of the cost doubles the work, they add up to it.
+pub(super) fn by_doublings(amount: u64, run: impl Fn(u32)) {
+    (0..u64::BITS)
+        .filter(|step| amount >> step & 1 == 1)
+        .for_each(run);
+}
+
+#[cfg(test)]
+impl Workload {
+    /// How much of each family that is, in the order of this workload.
+    pub(super) fn total(&self, works: impl IntoIterator<Item = Work>) -> Vec<u64> {
+        let works: Vec<Work> = works.into_iter().collect();
+        let sum = |most: &Work| {
+            let same = works.iter().filter(|work| work.family == most.family);
+            same.map(|work| work.amount).sum()
+        };
+        self.0.iter().map(sum).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One hash of each kind, with a cost of its own.
+    fn encoded() -> impl Strategy<Value = String> {
+        prop_oneof![
+            (1..2_000_000_u32).prop_map(|n| format!("pbkdf2_sha256${n}$salt$hash")),
+            (1..2_000_000_u32).prop_map(|n| format!("pbkdf2_sha1${n}$salt$hash")),
+            (4..14_u32).prop_map(|cost| format!(
+                "bcrypt_sha256$$2b${cost:02}$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"
+            )),
+            (4..14_u32).prop_map(|cost| format!(
+                "bcrypt$$2b${cost:02}$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"
+            )),
+            (1..4_u32, 1..3_u32).prop_map(|(t, m)| format!(
+                "argon2$argon2id$v=19$m={},t={t},p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
+                m * 1024
+            )),
+            (1..15_u32).prop_map(|n| format!("scrypt${}$salt$8$1$hash", 1_u64 << n)),
+            Just("!".to_owned()),
+            Just(String::new()),
+            Just("md5$a$b".to_owned()),
+            Just("bcrypt$corrupt".to_owned()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_refusal_is_the_same_work(users in prop::collection::vec(encoded(), 1..20)) {
+            let preferred = Hasher::new(Algorithm::BcryptSha256, None).unwrap();
+            let mut workload = Workload::new(&preferred);
+            for user in &users {
+                if let Some(work) = Work::of(user) {
+                    workload.include(work);
+                }
+            }
+            let nobody = workload.total(workload.rest(None));
+            for user in &users {
+                let own = Work::of(user);
+                if own.is_none_or(|own| workload.covers(own)) {
+                    let sum = workload.total(own.into_iter().chain(workload.rest(own)));
+                    prop_assert_eq!(&sum, &nobody, "{}", user);
+                }
+            }
+        }
+
+        #[test]
+        fn a_workload_is_bounded(users in prop::collection::vec(encoded(), 1..60)) {
+            let mut workload = Workload::new(&Hasher::new(Algorithm::Pbkdf2Sha1, Some(1)).unwrap());
+            for user in &users {
+                if let Some(work) = Work::of(user) {
+                    prop_assert_eq!(workload.include(work), workload.covers(work));
+                }
+            }
+            let nanos: u64 = workload.rest(None).map(|work| work.nanos()).sum();
+            prop_assert!(nanos <= MOST_NANOS + 10_000_000_000);
+            prop_assert!(workload.rest(None).count() <= FAMILIES);
+        }
+
+        #[test]
+        fn doublings_add_up(amount: u64) {
+            let sum = Cell::new(0_u64);
+            by_doublings(amount, |step| sum.set(sum.get() + (1 << step)));
+            prop_assert_eq!(sum.get(), amount);
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_not_part_of_everybodys_work() {
+        let mut workload = Workload::new(&Hasher::new(Algorithm::BcryptSha256, None).unwrap());
+        let before = workload.clone();
+        let bcrypt = "bcrypt$$2b$17$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e";
+        assert!(!workload.include(Work::of(bcrypt).unwrap()));
+        assert_eq!(Work::of("pbkdf2_sha256$2000000000$salt$hash"), None);
+        assert_eq!(workload, before);
+        assert!(workload.include(Work::of("pbkdf2_sha256$1000000$salt$hash").unwrap()));
+    }
+}
