@@ -21,7 +21,10 @@ mod bodies;
 mod check;
 mod cli;
 mod django;
+mod enumeration;
 mod faults;
+#[cfg(target_os = "linux")]
+mod hash_work;
 mod hosts;
 mod login;
 mod logout;
@@ -45,7 +48,10 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     check::TESTS,
     cli::TESTS,
     django::TESTS,
+    enumeration::TESTS,
     faults::TESTS,
+    #[cfg(target_os = "linux")]
+    hash_work::TESTS,
     hosts::TESTS,
     login::TESTS,
     logout::TESTS,

@@ -1,0 +1,83 @@
+//! Every refused login is the same work to the hashing threads, in processor
+//! time: what a watch would tell, without the noise of all else on the machine.
+//! It is read from Linux's `/proc`.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::enumeration::Accounts;
+use crate::support::app::{Answer, PASSWORD, TestApp};
+use crate::support::database::Backend;
+use crate::support::program::{Serving, program_on};
+use crate::support::registry::{DatabaseTest, on_each_database};
+
+pub const TESTS: &[DatabaseTest] = on_each_database![every_refusal_is_the_same_work];
+
+/// The least time of so many is free of what others did to the processor.
+const ROUNDS: usize = 7;
+
+async fn every_refusal_is_the_same_work(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    let accounts = Accounts::create(&app).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program_on(&app.database, folder.path());
+    command
+        .env("PORTCULLIS_BIND", "127.0.0.1:0")
+        .env("PORTCULLIS_THROTTLE", "off")
+        .env("PORTCULLIS_HASH_THREADS", "1");
+    let serving = Serving::start(&mut command, "users");
+    let client = app.program();
+    let work = async |name: &str| {
+        let before = hash_seconds(serving.process.id());
+        let request = client
+            .post(format!("{}/api/v1/login/", serving.url()))
+            .json(&json!({"username": name, "password": PASSWORD}));
+        assert_eq!(Answer::of(request).await.status, 400);
+        hash_seconds(serving.process.id()) - before
+    };
+
+    // The server meets each kind of hash once; from then on it knows them all.
+    for (name, _) in accounts.and_nobody() {
+        work(name).await;
+    }
+    let names: Vec<(&str, &str)> = accounts.and_nobody().collect();
+    let mut least = vec![f64::INFINITY; names.len()];
+    for _ in 0..ROUNDS {
+        for (least, (name, _)) in least.iter_mut().zip(&names) {
+            *least = least.min(work(name).await);
+        }
+    }
+
+    let nobodys = least[names.len() - 1];
+    let told_apart: Vec<(&str, f64)> = names
+        .iter()
+        .zip(&least)
+        .map(|((_, kind), least)| (*kind, least / nobodys))
+        .filter(|(_, ratio)| !(0.9..1.1).contains(ratio))
+        .collect();
+    let milliseconds = nobodys * 1000.0;
+    assert!(
+        told_apart.is_empty(),
+        "nobody: 1.00, {milliseconds:.1} ms; {told_apart:.2?}"
+    );
+}
+
+/// Processor time that a process's hashing threads have had.
+fn hash_seconds(process: u32) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("threads");
+    let seconds = threads.filter_map(|thread| {
+        let folder = thread.expect("a thread").path();
+        let name = fs::read_to_string(folder.join("comm")).ok()?;
+        if !name.starts_with("hash-") {
+            return None;
+        }
+        // Nanoseconds on a processor, nanoseconds waiting, turns.
+        let times = fs::read_to_string(folder.join("schedstat")).expect("its times");
+        let nanos: f64 = times.split(' ').next()?.parse().ok()?;
+        Some(nanos / 1e9)
+    });
+    let seconds: f64 = seconds.sum();
+    assert!(seconds > 0.0, "no hashing threads");
+    seconds
+}
