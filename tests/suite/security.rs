@@ -490,8 +490,25 @@ fn dependencies_are_reviewed_and_above_their_floors() {
     ] {
         assert!(packages.iter().all(|(name, _)| *name != banned), "{banned}");
     }
-    // HTTP/2 is off: nothing of it is in the server.
     let manifest = include_str!("../../Cargo.toml");
+    let reviewed = include_str!("../../CONTRIBUTING.md");
+    let reviewed: BTreeSet<&str> = reviewed
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .map(|(name, reason)| {
+            assert!(reason.len() > 5, "{name}");
+            name
+        })
+        .collect();
+    let mut depends = BTreeSet::new();
+    for section in ["[dependencies]", "[dev-dependencies]"] {
+        let (_, rest) = manifest.split_once(section).unwrap();
+        let lines = rest.lines().skip(1).take_while(|line| !line.starts_with('['));
+        depends.extend(lines.filter_map(|line| Some(line.split_once(" = ")?.0)));
+    }
+    depends.retain(|name| !name.starts_with('#'));
+    assert_eq!(depends, reviewed, "each dependency has its reason in CONTRIBUTING.md");
+    // HTTP/2 is off: nothing of it is in the server.
     assert!(!manifest.contains("http2"));
     assert!(manifest.contains("actix-web = { version = \"4.12\", default-features = false"));
 }
