@@ -71,7 +71,10 @@ pub fn error_page(status: StatusCode) -> HttpResponse {
             "Not allowed",
             "This address does not take that kind of request.",
         ),
-        408 => ("Too slow", "That took too long to arrive. Please try again."),
+        408 => (
+            "Too slow",
+            "That took too long to arrive. Please try again.",
+        ),
         413 => ("Too large", "That was more than this form takes."),
         415 => (
             "Bad request",

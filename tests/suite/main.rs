@@ -27,6 +27,7 @@ mod pages;
 mod repo;
 mod sessions;
 mod user;
+mod wire;
 
 use libtest_mimic::{Arguments, Trial};
 use support::database::Backend;
@@ -45,6 +46,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     repo::TESTS,
     sessions::TESTS,
     user::TESTS,
+    wire::TESTS,
 ];
 
 /// Tests that need no database of ours.
