@@ -4,14 +4,13 @@
 mod connection;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpServiceBuilder;
 use actix_service::{ServiceFactoryExt, map_config};
 use actix_web::cookie::Key;
 use actix_web::dev::{AppConfig, Server, ServerHandle, fn_service};
-use actix_web::middleware::{Condition, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use tokio::signal::unix::{SignalKind, signal};
@@ -95,7 +94,6 @@ impl Application {
         let auth = Auth::new(settings, database, clock)?;
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
-        let cors_origins: Arc<[String]> = settings.cors_origins.clone().into();
         // Once for the request to come, and once for its answer.
         let limit = settings.request_timeout * 2;
         // What HttpServer does, but for our own kind of connection.
@@ -109,10 +107,6 @@ impl Application {
         let listening = builder.listen("portcullis", listener, move || {
             let app = App::new()
                 .configure(routes::configure(&services))
-                .wrap(Condition::new(
-                    !cors_origins.is_empty(),
-                    routes::cors(&cors_origins),
-                ))
                 .wrap(from_fn(headers::add))
                 .wrap(TracingLogger::<RequestSpan>::new());
             let stop = stop.clone();

@@ -7,7 +7,7 @@ use actix_session::config::{CookieContentSecurity, PersistentSession};
 use actix_web::guard::{self, GuardContext};
 use actix_web::http::Method;
 use actix_web::http::header;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{Resource, Route, cookie, web};
 
 use crate::auth::Auth;
@@ -22,7 +22,7 @@ use crate::http::negotiate::{self, Renderers};
 use crate::http::session_cookie::SessionCookie;
 use crate::http::session_store::DjangoSessionStore;
 use crate::http::view::{self, Permission, View};
-use crate::http::{body, host, page, session_cookie};
+use crate::http::{body, headers, host, page, session_cookie};
 use crate::settings::AllowedHosts;
 
 static LOGIN: View = View {
@@ -117,6 +117,11 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         .wrap(from_fn(csrf::replace_malformed))
         .wrap(from_fn(session_cookie::translate))
         .wrap(from_fn(body::receive))
+        .wrap(Condition::new(
+            !csrf.cors_origins.is_empty(),
+            cors(&csrf.cors_origins),
+        ))
+        .wrap(from_fn(headers::without_idle_cors))
         .wrap(from_fn(host::check));
 
     app.app_data(auth)
@@ -180,7 +185,7 @@ fn wants_page(context: &GuardContext<'_>) -> bool {
 }
 
 /// CORS for the listed origins, and for nobody else.
-pub fn cors(origins: &[String]) -> Cors {
+fn cors(origins: &[String]) -> Cors {
     origins
         .iter()
         .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin))

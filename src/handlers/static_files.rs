@@ -21,7 +21,7 @@ pub const FILES: [StaticFile; 2] = [
     },
     StaticFile {
         path: crate::http::pages::FAVICON_URL,
-        content_type: "image/svg+xml",
+        content_type: "image/svg+xml; charset=utf-8",
         bytes: include_bytes!("../../static/favicon.svg"),
     },
 ];

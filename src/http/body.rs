@@ -5,7 +5,9 @@ use std::time::Duration;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use actix_web::http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING,
+};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError};
@@ -154,6 +156,11 @@ impl Kind {
         };
         if is_empty {
             return Ok(Self::Empty);
+        }
+        // An encoded body would be unpacked past the cap, so none is.
+        if let Some(coding) = headers.get(CONTENT_ENCODING) {
+            let coding = String::from_utf8_lossy(coding.as_bytes());
+            return Err(ApiError::UnsupportedMediaType(coding.into_owned()));
         }
         // Two headers are one with a comma, as Django under ASGI joins them:
         // a body of two types is of none that we know.

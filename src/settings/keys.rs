@@ -150,7 +150,7 @@ pub const KEYS: &[Key] = &[
         "PORTCULLIS_CORS_ORIGINS",
         "",
         "none",
-        "Origins whose browser clients may read answers, comma-separated",
+        "Origins whose pages may log in and read answers, comma-separated; to write by session they must be trusted origins too",
     ),
     key(
         "PORTCULLIS_TRUSTED_ORIGINS",

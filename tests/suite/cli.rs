@@ -37,6 +37,7 @@ pub const PLAIN: &[PlainTest] = once![
     a_reader_that_goes_is_no_failure,
     a_log_that_nobody_reads_any_more_stops_nothing,
     what_is_no_http_writes_no_line,
+    idle_connections_do_not_hold_up_a_stop,
 ];
 
 fn create(command: &mut Command, kind: &str, name: &str) -> crate::support::program::Finished {
@@ -731,4 +732,28 @@ fn what_is_no_http_writes_no_line() {
         );
         assert_eq!(log.contains("ERROR"), lines, "{filter}: {log}");
     }
+}
+
+fn idle_connections_do_not_hold_up_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = program(folder.path());
+    serve.args(["--bind", "127.0.0.1:0"]);
+    let mut serving = Serving::start(&mut serve, "createsuperuser");
+    let mut idle: Vec<TcpStream> = (0..3)
+        .map(|_| TcpStream::connect(("127.0.0.1", serving.port)).unwrap())
+        .collect();
+    for stream in &mut idle {
+        let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request).unwrap();
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    }
+
+    let start = std::time::Instant::now();
+    serving.signal("TERM");
+
+    assert_eq!(serving.exit_code(), Some(0));
+    // The limit for requests in flight is 30 s, and none is.
+    assert!(start.elapsed() < Duration::from_secs(15));
 }

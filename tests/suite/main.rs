@@ -35,6 +35,7 @@ mod security;
 mod sessions;
 mod throttle;
 mod user;
+mod wire;
 
 use libtest_mimic::{Arguments, Trial};
 use support::database::Backend;
@@ -62,6 +63,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     sessions::TESTS,
     throttle::TESTS,
     user::TESTS,
+    wire::TESTS,
 ];
 
 /// Tests that need no database of ours.

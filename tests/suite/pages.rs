@@ -88,17 +88,108 @@ async fn the_form_logs_in_and_leads_on(backend: Backend) {
 async fn the_form_leads_to_no_other_site(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
-    for next in [
-        "https://evil.example",
-        "//evil.example",
-        "/\\evil.example",
-        "javascript:alert(1)",
-        "\t//evil.example",
-    ] {
-        let answer = fill_in(&app, &app.browser(), PASSWORD, next).await;
-        assert_eq!(answer.header("location"), Some("/account/"), "{next}");
+    let long = format!("/{}", "a".repeat(8192));
+    let hostile = HOSTILE_NEXT.iter().copied().chain([long.as_str()]);
+    let (browser, mut count) = (app.browser(), 0);
+    for next in hostile {
+        let answer = fill_in(&app, &browser, PASSWORD, next).await;
+        let location = answer.header("location");
+        assert_eq!(
+            (answer.status, location),
+            (303, Some("/account/")),
+            "{next:?}"
+        );
+        let page = Answer::of(
+            browser
+                .get(format!("{}/login/", app.url))
+                .query(&[("next", next)])
+                .header("Referer", "https://evil.example/")
+                .header("Accept", ACCEPT),
+        );
+        let page = page.await;
+        assert!(
+            !page.body.contains("name=\"next\""),
+            "{next:?}: {}",
+            page.body
+        );
+        assert!(!page.body.contains("evil"), "{next:?}: {}", page.body);
+        count += 1;
     }
+    assert!(count >= 60, "{count}");
 }
+
+/// What leads, or could be made to lead, to another site.
+const HOSTILE_NEXT: [&str; 69] = [
+    "https://evil.example",
+    "http://evil.example/",
+    "HTTPS://evil.example",
+    "//evil.example",
+    "///evil.example",
+    "////evil.example",
+    "/\\evil.example",
+    "\\evil.example",
+    "\\\\evil.example",
+    "\\/evil.example",
+    "/\\/evil.example",
+    "/\\\\evil.example",
+    "//\\evil.example",
+    "/\t/evil.example",
+    "\t//evil.example",
+    "/\n/evil.example",
+    "/\r/evil.example",
+    "\n//evil.example",
+    "\r\n//evil.example",
+    " //evil.example",
+    "/ /evil.example",
+    "//evil.example ",
+    "\u{0}//evil.example",
+    "/\u{0}/evil.example",
+    "\u{8}//evil.example",
+    "\u{c}//evil.example",
+    "\u{a0}//evil.example",
+    "\u{feff}//evil.example",
+    "\u{2028}//evil.example",
+    "\u{3000}//evil.example",
+    "\u{ff0f}\u{ff0f}evil.example",
+    "/\u{ff0f}evil.example",
+    "/\u{2215}evil.example",
+    "http:evil.example",
+    "http:/evil.example",
+    "http:///evil.example",
+    "http:\\\\evil.example",
+    "https:evil.example",
+    "https:/\\evil.example",
+    "https://127.0.0.1@evil.example",
+    "https://evil.example#@127.0.0.1",
+    "https://evil.example?127.0.0.1",
+    "https://127.0.0.1.evil.example",
+    "//127.0.0.1@evil.example",
+    "//evil.example:80",
+    "//evil%2eexample",
+    "//[::1]",
+    "//%65vil.example",
+    "https://\u{435}vil.example",
+    "//xn--vil-5cd.example",
+    "javascript:alert('evil')",
+    "JaVaScRiPt:alert('evil')",
+    "java\tscript:alert('evil')",
+    "\u{1}javascript:alert('evil')",
+    "data:text/html,evil",
+    "vbscript:evil",
+    "file:///evil",
+    "blob:https://evil.example/x",
+    "ftp://evil.example",
+    "mailto:evil@evil.example",
+    "/.//evil.example",
+    "/..//evil.example",
+    "/./..//evil.example",
+    "/%2e//evil.example",
+    "/%2e%2e//evil.example",
+    "/a/..//evil.example",
+    "evil.example",
+    "account/evil",
+    "/a\r\nSet-Cookie: evil=1",
+];
 
 async fn a_failed_form_comes_again_with_one_error(backend: Backend) {
     let app = TestApp::start(&backend).await;
