@@ -1,6 +1,6 @@
 //! No answer tells whether an account exists, be it by its bytes or by what is
 //! hashed for it. How much work that is: `hash_work.rs`. What a watch says of it:
-//! `benches/enumeration.rs`.
+//! `tests/timing`.
 
 use portcullis::models::UserId;
 use reqwest::header::HeaderMap;
