@@ -503,11 +503,17 @@ fn dependencies_are_reviewed_and_above_their_floors() {
     let mut depends = BTreeSet::new();
     for section in ["[dependencies]", "[dev-dependencies]"] {
         let (_, rest) = manifest.split_once(section).unwrap();
-        let lines = rest.lines().skip(1).take_while(|line| !line.starts_with('['));
+        let lines = rest
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.starts_with('['));
         depends.extend(lines.filter_map(|line| Some(line.split_once(" = ")?.0)));
     }
     depends.retain(|name| !name.starts_with('#'));
-    assert_eq!(depends, reviewed, "each dependency has its reason in CONTRIBUTING.md");
+    assert_eq!(
+        depends, reviewed,
+        "each dependency has its reason in CONTRIBUTING.md"
+    );
     // HTTP/2 is off: nothing of it is in the server.
     assert!(!manifest.contains("http2"));
     assert!(manifest.contains("actix-web = { version = \"4.12\", default-features = false"));

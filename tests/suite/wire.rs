@@ -102,7 +102,7 @@ async fn expect(app: &TestApp, cases: Vec<(String, &'static [u16])>) {
 }
 
 async fn no_request_hides_another(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let mut cases: Vec<(String, &'static [u16])> = vec![
         // Two requests, so that it is seen that two are answered.
         (format!("{HIDDEN}{HIDDEN}"), &[200, 200]),
@@ -191,7 +191,7 @@ async fn no_request_hides_another(backend: Backend) {
 }
 
 async fn odd_requests_are_refused_or_served_in_time(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let many: String = (0..10_000).map(|i| format!("X-{i}: y\r\n")).collect();
     let some: String = (0..80).map(|i| format!("X-{i}: y\r\n")).collect();
     let sized = |kind: &str, body: &str| {
@@ -287,7 +287,7 @@ async fn odd_requests_are_refused_or_served_in_time(backend: Backend) {
 }
 
 async fn odd_targets_and_hosts_lead_nowhere(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let target = |method: &str, target: &str, host: &str| {
         format!("{method} {target} HTTP/1.1\r\n{host}\r\n")
     };
@@ -341,7 +341,7 @@ async fn odd_targets_and_hosts_lead_nowhere(backend: Backend) {
 /// A chunk that is none and a body that ends early, each in one segment with
 /// the head, so that the handler would be at work when it is found out.
 async fn half_a_logout_is_refused_and_does_nothing(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     app.create_user("alice", PASSWORD).await;
     for path in ["/logout/", "/api/v1/logout"] {
         for by_token in [true, false] {
@@ -475,7 +475,7 @@ async fn a_client_that_does_not_read_is_cut_off(backend: Backend) {
 
 /// Servers before us may write `-` as `_`, or let the one pass for the other.
 async fn an_underscore_makes_another_header(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     app.create_user("alice", PASSWORD).await;
     let login = app.log_in(&app.program(), "alice", PASSWORD).await;
     let [session, csrf] = ["sessionid", "csrftoken"].map(|name| login.cookie(name).unwrap());
