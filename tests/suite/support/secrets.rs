@@ -76,8 +76,7 @@ pub fn none_was_logged() {
         })
         .collect();
     assert!(found.is_empty(), "{}: {found:#?}", path.display());
-    // Somebody did log something.
-    assert!(log.windows(15).any(|text| text == b"portcullis::aud"));
+    assert!(!log.is_empty(), "nothing was logged");
     println!(
         "{} secrets, none in {} bytes of log",
         secrets.len(),
