@@ -18,6 +18,14 @@
 //! - [`db`]: connections, transactions, migrations
 //! - [`settings`], [`telemetry`], [`cli`]: around them
 
+// Not in Cargo.toml, where they would hold for the tests as well.
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 pub mod app;
 pub mod auth;
 pub mod cli;

@@ -9,7 +9,7 @@ mod keys;
 mod secret;
 mod sources;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -115,6 +115,7 @@ pub struct Settings {
     pub log: String,
     /// `PORTCULLIS_LOG_FORMAT`
     pub log_format: LogFormat,
+    listen_url: Url,
     values: Values,
 }
 
@@ -144,13 +145,16 @@ impl Settings {
             .as_ref()
             .is_some_and(|url| url.scheme() == "https");
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let bind = values.parse("PORTCULLIS_BIND", |text| {
+            text.parse()
+                .map_err(|_| "not an address such as 127.0.0.1:8000".to_owned())
+        })?;
         let hasher_is_set = values.is_set("PORTCULLIS_PASSWORD_HASHER");
         Ok(Self {
             database_pool: values.count("PORTCULLIS_DATABASE_POOL", 8)?,
-            bind: values.parse("PORTCULLIS_BIND", |text| {
-                text.parse()
-                    .map_err(|_| "not an address such as 127.0.0.1:8000".to_owned())
-            })?,
+            bind,
+            listen_url: listen_url(bind)
+                .map_err(|problem| values.error("PORTCULLIS_BIND", problem))?,
             allowed_hosts: values.list("PORTCULLIS_ALLOWED_HOSTS", host::parse_pattern)?,
             session_cookie: values.parse("PORTCULLIS_SESSION_COOKIE", |text| {
                 if text.starts_with("__") && !is_https {
@@ -212,19 +216,13 @@ impl Settings {
 
     /// What browsers see, when the server listens on `bound`.
     pub fn public_url(&self, bound: SocketAddr) -> Url {
-        let following = || {
-            let host = if bound.ip().is_unspecified() {
-                SocketAddr::from(([127, 0, 0, 1], bound.port()))
-            } else {
-                bound
-            };
-            Url::parse(&format!("http://{host}")).ok()
+        let mut url = match &self.public_url {
+            Some(url) => return url.clone(),
+            None => self.listen_url.clone(),
         };
-        // An address is always a URL's host; the last resort is never used.
-        self.public_url
-            .clone()
-            .or_else(following)
-            .unwrap_or_else(|| Url::from_directory_path("/").unwrap_or_else(|()| unreachable!()))
+        // The system may have chosen the port. An http URL takes any.
+        let _ = url.set_port(Some(bound.port()));
+        url
     }
 
     /// The value that a command-line flag gave to a setting.
@@ -334,6 +332,17 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .filter(|count| (1..=100_000).contains(count))
         .ok_or_else(problem)?;
     Ok(Duration::from_secs(count * seconds))
+}
+
+/// Where the server can be reached from this machine.
+fn listen_url(bind: SocketAddr) -> Result<Url, String> {
+    let ip = if bind.ip().is_unspecified() {
+        Ipv4Addr::LOCALHOST.into()
+    } else {
+        bind.ip()
+    };
+    Url::parse(&format!("http://{}", SocketAddr::new(ip, bind.port())))
+        .map_err(|error| format!("no URL can be made of it ({error})"))
 }
 
 fn parse_public_url(text: &str) -> Result<Url, String> {

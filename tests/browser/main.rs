@@ -4,14 +4,6 @@
 //! Needs `chromedriver` on the PATH, so it is run by its name only:
 //! `cargo test --test browser`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
-
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -128,13 +120,33 @@ async fn start_site() -> Site {
     }
 }
 
-/// A person at the browser.
-struct Person<'a> {
+/// A person at a browser of their own, before a site of their own. The fields
+/// end in this order.
+struct Person {
     browser: Client,
-    site: &'a Site,
+    _driver: Driver,
+    _profile: tempfile::TempDir,
+    site: Site,
 }
 
-impl Person<'_> {
+impl Person {
+    /// Sits down before a screen of that width, in pixels.
+    async fn at_screen(width: u32) -> Self {
+        let site = start_site().await;
+        let driver = Driver::start();
+        let profile = tempfile::tempdir().expect("a folder");
+        Self {
+            browser: driver.browser(profile.path(), width).await,
+            _driver: driver,
+            _profile: profile,
+            site,
+        }
+    }
+
+    async fn closes_the_browser(self) {
+        self.browser.close().await.expect("closed");
+    }
+
     async fn goes_to(&self, path: &str) {
         let url = format!("{}{path}", self.site.url);
         self.browser.goto(&url).await.expect(path);
@@ -231,15 +243,9 @@ impl Person<'_> {
 
 #[actix_web::test]
 async fn a_person_logs_in_sees_the_account_and_logs_out() {
-    let site = start_site().await;
-    let driver = Driver::start();
     for width in [320, 1280] {
-        let profile = tempfile::tempdir().expect("a folder");
-        let browser = driver.browser(profile.path(), width).await;
-        let person = Person {
-            browser: browser.clone(),
-            site: &site,
-        };
+        let person = Person::at_screen(width).await;
+        let browser = &person.browser;
 
         person.goes_to("/account/").await;
         person.is_at("/login/?next=/account/").await;
@@ -283,20 +289,14 @@ async fn a_person_logs_in_sees_the_account_and_logs_out() {
         person.goes_to("/nowhere/").await;
         person.looks(&format!("not-found-{width}")).await;
         person.finds_the_page_sound().await;
-        browser.close().await.expect("closed");
+        person.closes_the_browser().await;
     }
 }
 
 #[actix_web::test]
 async fn nobody_is_sent_to_another_site_after_the_login() {
-    let site = start_site().await;
-    let driver = Driver::start();
-    let profile = tempfile::tempdir().expect("a folder");
-    let browser = driver.browser(profile.path(), 1280).await;
-    let person = Person {
-        browser: browser.clone(),
-        site: &site,
-    };
+    let person = Person::at_screen(1280).await;
+    let browser = &person.browser;
 
     for next in [
         "https://evil.example/",
@@ -307,21 +307,18 @@ async fn nobody_is_sent_to_another_site_after_the_login() {
         person.logs_in(USERNAME, PASSWORD).await;
         person.waits_for_account_or_404().await;
         let url = browser.current_url().await.expect("a URL");
-        assert!(url.as_str().starts_with(&site.url), "{next} led to {url}");
+        assert!(
+            url.as_str().starts_with(&person.site.url),
+            "{next} led to {url}"
+        );
     }
-    browser.close().await.expect("closed");
+    person.closes_the_browser().await;
 }
 
 #[actix_web::test]
 async fn the_form_works_by_keyboard_alone() {
-    let site = start_site().await;
-    let driver = Driver::start();
-    let profile = tempfile::tempdir().expect("a folder");
-    let browser = driver.browser(profile.path(), 1280).await;
-    let person = Person {
-        browser: browser.clone(),
-        site: &site,
-    };
+    let person = Person::at_screen(1280).await;
+    let browser = &person.browser;
 
     person.goes_to("/login/").await;
     let keys = format!("{USERNAME}\u{E004}{PASSWORD}\u{E007}");
@@ -329,5 +326,5 @@ async fn the_form_works_by_keyboard_alone() {
     focused.send_keys(&keys).await.expect("typing");
 
     person.waits_for("user123@example.com").await;
-    browser.close().await.expect("closed");
+    person.closes_the_browser().await;
 }

@@ -10,14 +10,6 @@
 //! `TEST_POSTGRES_URL` is set, on PostgreSQL. Arguments pick cases by number, or
 //! by a part of a section's or a case's name.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
-
 mod case;
 #[allow(dead_code, reason = "the suite uses all of it")]
 #[path = "../suite/support/database.rs"]

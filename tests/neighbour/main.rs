@@ -5,15 +5,7 @@
 //! `NEIGHBOUR_PYTHON`, so it is run by its name only:
 //! `cargo test --test neighbour`. On PostgreSQL too if `TEST_POSTGRES_URL` is set.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    dead_code,
-    unused_macros,
-    reason = "tests, and what they share with others"
-)]
+#![allow(dead_code, unused_macros, reason = "what is shared with the suite")]
 
 #[path = "../suite/support/mod.rs"]
 mod support;

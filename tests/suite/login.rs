@@ -22,6 +22,7 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     a_login_is_served_inside_a_live_session_without_a_csrf_token,
     a_page_of_another_site_cannot_log_a_browser_in,
     obtain_auth_token_gives_the_token_and_no_session,
+    obtain_auth_token_tells_no_refusal_from_another,
 ];
 
 async fn a_good_login_gives_a_token_and_two_cookies(backend: Backend) {
@@ -200,11 +201,14 @@ async fn only_texts_are_credentials(backend: Backend) {
         (json!(null), json!(null)),
     ] {
         let body = json!({"username": username, "password": password});
+        let before = app.auth.hash_pool().completed();
         let answer = app.post_json(&client, "/login/", &body).await;
         assert_eq!(
             (answer.status, answer.body.as_str()),
             (400, r#"{"error":"Invalid credentials"}"#)
         );
+        let hashed = app.auth.hash_pool().completed() - before;
+        assert_eq!(hashed, 1, "{body}");
     }
 }
 
@@ -400,7 +404,52 @@ async fn obtain_auth_token_gives_the_token_and_no_session(backend: Backend) {
         ),
         (json!(null), r#"{"non_field_errors":["No data provided"]}"#),
     ] {
+        let before = app.auth.hash_pool().completed();
         let answer = app.post_json(&client, path, &body).await;
         assert_eq!((answer.status, answer.body.as_str()), (400, expected));
+        // A field that is wrong is so whoever has an account: no hash.
+        let hashed = app.auth.hash_pool().completed() - before;
+        assert_eq!(hashed, u64::from(expected.contains("Unable")), "{body}");
     }
+}
+
+async fn obtain_auth_token_tells_no_refusal_from_another(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    for name in ["alice", "inactive", "unusable", "empty", "gibberish"] {
+        app.create_user(name, PASSWORD).await;
+    }
+    app.database.execute(
+        "UPDATE accounts_customuser SET is_active = FALSE WHERE username = 'inactive';
+         UPDATE accounts_customuser SET password = '!abc' WHERE username = 'unusable';
+         UPDATE accounts_customuser SET password = '' WHERE username = 'empty';
+         UPDATE accounts_customuser SET password = 'what$1$is' WHERE username = 'gibberish'",
+    );
+    let client = app.program();
+    let long = "x".repeat(4097);
+    let mut first = None;
+    for (username, password) in [
+        ("alice", "wrong"),
+        ("nobody", PASSWORD),
+        ("inactive", PASSWORD),
+        ("unusable", "!abc"),
+        ("empty", PASSWORD),
+        ("gibberish", PASSWORD),
+        ("ALICE", PASSWORD),
+        ("alice", &long),
+    ] {
+        let body = json!({"username": username, "password": password});
+        let before = app.auth.hash_pool().completed();
+        let answer = app.post_json(&client, "/api-token-auth/", &body).await;
+        let hashed = app.auth.hash_pool().completed() - before;
+
+        let seen = (
+            answer.status,
+            answer.body.clone(),
+            answer.headers_but_date(),
+        );
+        let first = first.get_or_insert_with(|| seen.clone());
+        assert_eq!(seen, *first, "{username}");
+        assert_eq!((answer.status, hashed), (400, 1), "{username}");
+    }
+    assert_eq!(app.database.count("authtoken_token"), 0);
 }

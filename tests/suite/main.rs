@@ -6,14 +6,6 @@
 //! is to run on, so none is skipped in silence: without the variable there are
 //! no PostgreSQL tests, and the first line says so.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests"
-)]
-
 mod support;
 
 mod audit;
