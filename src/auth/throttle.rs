@@ -14,7 +14,7 @@
 //!
 //! A place is taken before the hashing and settled after it. What is over the
 //! limit only because others are still being hashed waits for them: first in
-//! line in this process ([`Gate`]), then for other processes by asking again.
+//! line in this process (`throttle::gate`), then for other processes by asking again.
 
 mod gate;
 

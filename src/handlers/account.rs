@@ -6,8 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::auth::{Auth, Token};
 use crate::http::body::Body;
 use crate::http::csrf::Csrf;
+use crate::http::error::ApiError;
 use crate::http::extract::CurrentUser;
-use crate::http::page::{FormSecret, PageError, html, see_other};
+use crate::http::page::{FormSecret, html, see_other};
 use crate::http::pages::{AccountPage, TokenView};
 
 const LOGIN: &str = "/login/?next=/account/";
@@ -18,7 +19,7 @@ pub async fn show_account(
     csrf: web::Data<Csrf>,
     request: HttpRequest,
     user: Option<CurrentUser>,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, ApiError> {
     match user {
         Some(user) => page(&auth, &csrf, &request, &user, false).await,
         None => Ok(see_other(LOGIN)),
@@ -32,7 +33,7 @@ pub async fn show_token(
     request: HttpRequest,
     user: Option<CurrentUser>,
     body: Body,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, ApiError> {
     match user {
         Some(user) => {
             let shows = body.text("show_token").is_some();
@@ -53,7 +54,7 @@ async fn page(
     request: &HttpRequest,
     user: &CurrentUser,
     shows_token: bool,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, ApiError> {
     let user = &user.user;
     let token = auth.find_token(user.id).await?;
     let last_login = auth.find_last_login(user.id).await?;

@@ -14,7 +14,7 @@ use crate::http::csrf::{self, Csrf};
 use crate::http::device_cookie;
 use crate::http::error::ApiError;
 use crate::http::next_path::NextPath;
-use crate::http::page::{FormSecret, PageError, html, see_other};
+use crate::http::page::{FormSecret, html, see_other};
 use crate::http::pages::LoginPage;
 use crate::http::session_cookie::SessionCookie;
 use crate::http::{json, session_store};
@@ -72,7 +72,7 @@ pub async fn submit_login_form(
     session: Session,
     client: Client,
     body: Body,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, ApiError> {
     let next = NextPath::parse(body.text("next").unwrap_or_default());
     match log_in(&auth, &request, &session, &client, &body).await {
         Ok(_) => {
@@ -85,7 +85,7 @@ pub async fn submit_login_form(
             let status = error.status();
             Ok(form(status, &csrf, &request, &next, username, Some(WRONG)))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::auth::{Auth, Client};
 use crate::http::cookies::RequestCookies;
 use crate::http::error::ApiError;
 use crate::http::extract::CurrentUser;
-use crate::http::page::{PageError, html};
+use crate::http::page::html;
 use crate::http::pages::SignedOutPage;
 use crate::http::{json, session_cookie};
 
@@ -38,7 +38,7 @@ pub async fn submit_logout_form(
     session: Session,
     user: Option<CurrentUser>,
     client: Client,
-) -> Result<HttpResponse, PageError> {
+) -> Result<HttpResponse, ApiError> {
     if let Some(user) = user {
         log_out(&auth, &request, &session, &user, &client).await?;
     }

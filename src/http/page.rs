@@ -5,7 +5,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::LOCATION;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpResponse, web};
 use askama::Template;
 
 use super::authentication::authenticate;
@@ -16,30 +16,12 @@ use super::pages::ErrorPage;
 use super::view::check_csrf;
 use crate::django::csrf as django_csrf;
 
-/// An error that is shown as a page.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct PageError(#[from] pub ApiError);
-
-impl From<crate::auth::AuthError> for PageError {
-    fn from(error: crate::auth::AuthError) -> Self {
-        Self(error.into())
-    }
-}
-
-impl ResponseError for PageError {
-    fn status_code(&self) -> StatusCode {
-        self.0.status()
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        answer(&self.0)
-    }
-}
-
 /// The page for an error.
 pub fn answer(error: &ApiError) -> HttpResponse {
-    let mut response = error_page(error.status());
+    let mut response = match error {
+        ApiError::Throttled(seconds) => throttled_page(*seconds),
+        _ => error_page(error.status()),
+    };
     error.add_headers(&mut response);
     response
 }
@@ -80,10 +62,6 @@ pub fn error_page(status: StatusCode) -> HttpResponse {
             "Bad request",
             "The form was sent in a form that is not known here.",
         ),
-        429 => (
-            "Too many attempts",
-            "Please wait a little before you try to log in again.",
-        ),
         503 => (
             "Busy right now",
             "The service is too busy to answer. Please try again in a moment.",
@@ -102,6 +80,23 @@ pub fn error_page(status: StatusCode) -> HttpResponse {
     html(status, &page)
 }
 
+fn throttled_page(seconds: u64) -> HttpResponse {
+    let wait = match seconds.div_ceil(60) {
+        1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    };
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let page = ErrorPage {
+        status: status.as_u16(),
+        title: "Too many attempts",
+        message: &format!(
+            "Too many logins have failed. Please wait {wait} before you try again; what you enter until then is not looked at."
+        ),
+        home: true,
+    };
+    html(status, &page)
+}
+
 /// Sends the browser on, with GET.
 pub fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther()
@@ -110,8 +105,8 @@ pub fn see_other(location: &str) -> HttpResponse {
 }
 
 /// The middleware of pages: finds out who is asking, and refuses forms that
-/// another site has sent. A body that cannot be read is refused before the
-/// handler is called, by an extractor, which knows only the API's answer.
+/// another site has sent. Handlers and extractors give the API's errors; here
+/// they become pages.
 pub async fn serve(
     mut request: ServiceRequest,
     next: Next<BoxBody>,

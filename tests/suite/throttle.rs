@@ -414,7 +414,7 @@ async fn a_browser_gets_a_page_that_says_to_wait(backend: Backend) {
         page.header("content-type"),
         Some("text/html; charset=utf-8")
     );
-    assert!(page.body.contains("Too many attempts"), "{}", page.body);
+    assert!(page.body.contains("Please wait a minute"), "{}", page.body);
 }
 
 /// Looks until it is so.

@@ -11,6 +11,7 @@ CREATE TABLE portcullis_attempt (
     PRIMARY KEY (account, client)
 );
 CREATE INDEX portcullis_attempt_forget_at ON portcullis_attempt (forget_at);
+CREATE INDEX portcullis_attempt_silent ON portcullis_attempt (client, pending_until);
 
 -- From where each user has logged in before.
 CREATE TABLE portcullis_client (
