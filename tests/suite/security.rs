@@ -13,6 +13,7 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     every_route_has_a_policy_and_keeps_to_it,
     every_answer_has_the_headers_that_protect_it,
     odd_session_cookies_are_nobodys,
+    a_live_key_counts_only_under_its_own_name,
     strangers_leave_no_sessions_behind,
     no_other_spelling_of_a_name_logs_in,
     the_database_never_holds_a_password,
@@ -206,6 +207,46 @@ async fn odd_session_cookies_are_nobodys(backend: Backend) {
     assert_eq!(app.database.count("django_session"), 1);
 }
 
+/// The key is good; how it is sent is not.
+async fn a_live_key_counts_only_under_its_own_name(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let key = login.cookie("sessionid").unwrap();
+    let status = async |cookie: &str| {
+        let request = app
+            .program()
+            .get(format!("{}/api/v1/user/", app.url))
+            .header(
+                "Cookie",
+                reqwest::header::HeaderValue::from_bytes(cookie.as_bytes()).unwrap(),
+            );
+        Answer::of(request).await.status
+    };
+    for cookie in [
+        "sessionid=KEY; sessionid=KEY",
+        "sessionid=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; sessionid=KEY",
+        "sessionid=KEY; sessionid=",
+        "\u{2000}sessionid=KEY",
+        "\u{85}sessionid=KEY",
+        "\u{a0}sessionid=KEY",
+        "sessionid\u{2000}=KEY",
+        "__Host-sessionid=KEY",
+        "Sessionid=KEY",
+        "%73essionid=KEY",
+        "sessionid=%KEY",
+        "sessionid=KEY,sessionid=KEY",
+        "a=\"b; sessionid=KEY\"",
+        "sessionid=KEY%20",
+        "sessionid=KEY\u{2000}",
+        "sessionid KEY",
+        "KEY",
+    ] {
+        assert_eq!(status(&cookie.replace("KEY", &key)).await, 401, "{cookie}");
+    }
+    assert_eq!(status(&format!("a=b; sessionid={key}; c")).await, 200);
+}
+
 async fn strangers_leave_no_sessions_behind(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     for n in 0..100 {
@@ -278,7 +319,7 @@ async fn the_database_never_holds_a_password(backend: Backend) {
 
 async fn logins_at_once_do_not_mix(backend: Backend) {
     let settings = [
-        ("PORTCULLIS_HASH_THREADS", "8"),
+        ("PORTCULLIS_HASH_THREADS", "64"),
         ("PORTCULLIS_HASH_QUEUE", "512"),
         ("PORTCULLIS_THROTTLE", "off"),
     ];
