@@ -141,6 +141,17 @@ async fn a_flood_of_refused_logins_is_one_row_a_block(backend: Backend) {
         .count();
     assert_eq!(throttled, 2);
     assert_eq!(app.database.count("portcullis_event"), 6 + 2);
+
+    // The same for an account that is closed to strangers.
+    app.database.execute(
+        "UPDATE portcullis_attempt SET failures = 90, blocked_until = 0 WHERE client = ''",
+    );
+    app.clock.advance(3600);
+    for _ in 0..10 {
+        assert_eq!(app.log_in(&client, "nobody", "wrong").await.status, 429);
+        app.clock.advance(1);
+    }
+    assert_eq!(app.database.count("portcullis_event"), 6 + 2 + 1);
 }
 
 /// Characters that end a line, colour a terminal, or turn the reading order.
