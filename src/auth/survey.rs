@@ -1,14 +1,16 @@
 //! What a database that Django made will and will not carry over.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::seal::Keys;
 use super::{Auth, AuthError, password};
 use crate::models;
 use crate::models::UserId;
 
-/// Users that one read looks at.
-const PAGE: i64 = 5000;
+/// Users that one read looks at, and how long others go first after it.
+const PAGE: i64 = 2000;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What was found; nothing was changed.
 #[derive(Debug, Default)]
@@ -35,30 +37,36 @@ pub struct Survey {
 }
 
 impl Auth {
-    /// Reads through users, tokens and sessions.
-    pub async fn survey(&self) -> Result<Survey, AuthError> {
-        let mut survey = Survey::default();
+    /// Shows every user's password column, page by page beside the requests.
+    pub(super) async fn visit_hashes(&self, mut visit: impl FnMut(&str)) -> Result<(), AuthError> {
         let mut last = UserId(i64::MIN);
         loop {
             let page = self
                 .database()
-                .read(move |c| models::user::find_passwords_after(c, last, PAGE))
+                .read_aside(move |c| models::user::find_passwords_after(c, last, PAGE))
                 .await?;
             let Some((id, _)) = page.last() else {
-                break;
+                return Ok(());
             };
             last = *id;
-            survey.users += page.len();
-            for (_, encoded) in &page {
-                *survey
-                    .hashes
-                    .entry(password::describe(encoded))
-                    .or_default() += 1;
-                let can_fit =
-                    password::is_usable(encoded) && password::algorithm_of(encoded).is_some();
-                survey.locked_out += usize::from(!can_fit);
-            }
+            page.iter().for_each(|(_, encoded)| visit(encoded));
+            tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Reads through users, tokens and sessions.
+    pub async fn survey(&self) -> Result<Survey, AuthError> {
+        let mut survey = Survey::default();
+        self.visit_hashes(|encoded| {
+            survey.users += 1;
+            *survey
+                .hashes
+                .entry(password::describe(encoded))
+                .or_default() += 1;
+            let can_fit = password::is_usable(encoded) && password::algorithm_of(encoded).is_some();
+            survey.locked_out += usize::from(!can_fit);
+        })
+        .await?;
         let now = self.now();
         let database = self.database();
         survey.names_by_case = database.read(models::user::find_names_by_case).await?;

@@ -99,6 +99,8 @@ struct Refusal {
     client: String,
     /// When to try again, in milliseconds since 1970.
     until: i64,
+    /// The same for every refusal of one block.
+    block: i64,
 }
 
 /// A place that is taken, from the reservation to its outcome.
@@ -161,7 +163,7 @@ impl Throttle {
             noted.clear();
         }
         let key = (refusal.account.clone(), refusal.client.clone());
-        noted.insert(key, refusal.until) != Some(refusal.until)
+        noted.insert(key, refusal.block) != Some(refusal.block)
     }
 }
 
@@ -528,16 +530,16 @@ fn verdict(rows: &[Attempt], rooms: &Rooms, now: i64) -> Verdict {
     for row in rows {
         let (failures, pending) = (row.failures_at(now), row.pending_at(now));
         let is_client = !row.account.is_empty() && !row.client.is_empty();
-        let (room, retry_at) = match (row.account.as_str(), row.client.as_str()) {
-            ("", _) => (rooms.network.failures, row.forget_at),
-            (_, "") => (rooms.account.failures, now + LONGEST_BLOCK),
-            _ => (rooms.client.failures, now),
+        let (room, retry_at, full) = match (row.account.as_str(), row.client.as_str()) {
+            ("", _) => (rooms.network.failures, row.forget_at, row.forget_at),
+            (_, "") => (rooms.account.failures, now + LONGEST_BLOCK, failures),
+            _ => (rooms.client.failures, now, 0),
         };
         let blocked_for = row.blocked_for(now);
-        let until = if blocked_for > 0 {
-            now + blocked_for
+        let (until, block) = if blocked_for > 0 {
+            (now + blocked_for, row.blocked_until)
         } else if failures >= room && !is_client {
-            retry_at
+            (retry_at, full)
         } else {
             let is_free = failures + pending < room || (is_client && pending == 0);
             if !is_free && verdict == Verdict::Free {
@@ -554,6 +556,7 @@ fn verdict(rows: &[Attempt], rooms: &Rooms, now: i64) -> Verdict {
                 account: row.account.clone(),
                 client: row.client.clone(),
                 until,
+                block,
             });
         }
     }

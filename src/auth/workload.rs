@@ -1,16 +1,9 @@
 //! The hash work of a refusal in this database, as far as it is known by now.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::password::{Hasher, Work, Workload};
 use super::{Auth, AuthError};
-use crate::models;
-use crate::models::UserId;
-
-/// Users that one read looks at, and how long others go first after it.
-const PAGE: i64 = 2000;
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// One workload for all logins of the process.
 pub(super) struct SharedWorkload(Mutex<Arc<Workload>>);
@@ -42,21 +35,11 @@ impl Auth {
     pub async fn learn_workload(&self) -> Result<(), AuthError> {
         let mut learnt = Workload::new(&self.0.hasher);
         let mut left_out = 0_usize;
-        let mut last = UserId(i64::MIN);
-        loop {
-            let page = self
-                .database()
-                .read_aside(move |c| models::user::find_passwords_after(c, last, PAGE))
-                .await?;
-            let Some((id, _)) = page.last() else {
-                break;
-            };
-            last = *id;
-            for work in page.iter().filter_map(|(_, encoded)| Work::of(encoded)) {
-                left_out += usize::from(!learnt.include(work));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+        self.visit_hashes(|encoded| {
+            let is_left_out = Work::of(encoded).is_some_and(|work| !learnt.include(work));
+            left_out += usize::from(is_left_out);
+        })
+        .await?;
         if left_out > 0 {
             tracing::warn!(
                 users = left_out,

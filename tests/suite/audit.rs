@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
+use portcullis::auth::password::{Algorithm, Hasher};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -33,10 +34,11 @@ async fn every_act_of_a_user_is_one_event(backend: Backend) {
     app.create_user("old", PASSWORD).await;
     app.database
         .execute("UPDATE accounts_customuser SET is_active = false WHERE username = 'idle'");
-    app.database.execute(
-        "UPDATE accounts_customuser SET username = 'old', password =
-         'pbkdf2_sha256$1$salt$hjlMb1XYMW3wAs1Xz6+ZtFdQx3sSqDIcgwFZEMgpzAw=' WHERE username = 'old'",
-    );
+    let hasher = Hasher::new(Algorithm::Pbkdf2Sha256, Some(1000)).unwrap();
+    let old = hasher.make(PASSWORD, &mut rand::rng()).unwrap();
+    app.database.execute(&format!(
+        "UPDATE accounts_customuser SET password = '{old}' WHERE username = 'old'"
+    ));
     app.database.execute("DELETE FROM portcullis_event");
     let client = app.program();
 
@@ -44,6 +46,7 @@ async fn every_act_of_a_user_is_one_event(backend: Backend) {
     app.log_in(&client, "alice", "wrong").await;
     app.log_in(&client, "nobody", "wrong").await;
     app.log_in(&client, "idle", PASSWORD).await;
+    app.log_in(&client, "old", PASSWORD).await;
     let credentials = json!({"username": "alice", "password": PASSWORD});
     app.post_json(&client, "/api-token-auth/", &credentials)
         .await;
@@ -58,6 +61,8 @@ async fn every_act_of_a_user_is_one_event(backend: Backend) {
         "login_failed alice /api/v1/login wrong password",
         "login_failed  /api/v1/login no such user",
         "login_failed idle /api/v1/login inactive user",
+        "login old /api/v1/login token and session",
+        "hash_upgraded old /api/v1/login pbkdf2_sha256, 1000 to bcrypt_sha256, 04",
         "login alice /api-token-auth token",
         "logout alice /logout token",
     ];
@@ -141,6 +146,17 @@ async fn a_flood_of_refused_logins_is_one_row_a_block(backend: Backend) {
         .count();
     assert_eq!(throttled, 2);
     assert_eq!(app.database.count("portcullis_event"), 6 + 2);
+
+    // The same for an account that is closed to strangers.
+    app.database.execute(
+        "UPDATE portcullis_attempt SET failures = 90, blocked_until = 0 WHERE client = ''",
+    );
+    app.clock.advance(3600);
+    for _ in 0..10 {
+        assert_eq!(app.log_in(&client, "nobody", "wrong").await.status, 429);
+        app.clock.advance(1);
+    }
+    assert_eq!(app.database.count("portcullis_event"), 6 + 2 + 1);
 }
 
 /// Characters that end a line, colour a terminal, or turn the reading order.
