@@ -12,6 +12,8 @@ use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![
     every_route_has_a_policy_and_keeps_to_it,
+    only_posts_change_anything,
+    nothing_in_an_address_is_a_credential,
     every_answer_has_the_headers_that_protect_it,
     odd_session_cookies_are_nobodys,
     a_live_key_counts_only_under_its_own_name,
@@ -121,6 +123,75 @@ async fn every_route_has_a_policy_and_keeps_to_it(backend: Backend) {
     // None of them logged her out.
     assert_eq!(app.database.count("authtoken_token"), 1);
     assert_eq!(app.database.count("django_session"), 1);
+}
+
+/// With all that a browser and a program can send of themselves.
+async fn only_posts_change_anything(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let [session, csrf] = ["sessionid", "csrftoken"].map(|name| login.cookie(name).unwrap());
+    let kept = || {
+        let tables = ["authtoken_token", "django_session", "portcullis_event"];
+        tables.map(|table| app.database.count(table))
+    };
+    let before = kept();
+    for (path, _) in ROUTES {
+        for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "PATCH", "DELETE"] {
+            for accept in ["application/json", "text/html"] {
+                for by_token in [true, false] {
+                    let method = Method::from_bytes(method.as_bytes()).unwrap();
+                    let request = app
+                        .program()
+                        .request(method.clone(), format!("{}{path}", app.url))
+                        .header("Accept", accept)
+                        .header("X-HTTP-Method-Override", "POST");
+                    let request = match by_token {
+                        true => request.header("Authorization", format!("Token {}", login.token())),
+                        false => request
+                            .header("Cookie", format!("sessionid={session}; csrftoken={csrf}"))
+                            .header("X-CSRFToken", &csrf),
+                    };
+                    let form = [
+                        ("username", "alice"),
+                        ("password", PASSWORD),
+                        ("_method", "POST"),
+                    ];
+                    let answer = Answer::of(request.form(&form)).await;
+                    assert!(answer.status < 500, "{method} {path}: {answer:?}");
+                    assert_eq!(answer.set_cookie("sessionid"), None, "{method} {path}");
+                    assert_eq!(kept(), before, "{method} {path} {answer:?}");
+                }
+            }
+        }
+    }
+}
+
+async fn nothing_in_an_address_is_a_credential(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let (token, session) = (login.token(), login.cookie("sessionid").unwrap());
+    for name in [
+        "token",
+        "key",
+        "auth_token",
+        "access_token",
+        "Authorization",
+    ] {
+        for value in [token.clone(), format!("Token%20{token}")] {
+            let path = format!("/api/v1/user/?{name}={value}&sessionid={session}");
+            assert_eq!(app.get(&app.program(), &path).await.status, 401, "{name}");
+        }
+    }
+    let password = PASSWORD.replace(' ', "%20");
+    for path in ["/login/", "/api/v1/login/", "/api-token-auth/"] {
+        let path = format!("{path}?username=alice&password={password}");
+        let answer = app
+            .post_json(&app.program(), &path, &serde_json::json!({}))
+            .await;
+        assert_eq!(answer.status, 400, "{path}");
+    }
 }
 
 async fn every_answer_has_the_headers_that_protect_it(backend: Backend) {
