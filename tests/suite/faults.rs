@@ -1,12 +1,14 @@
 //! When the database, or the time to hash, is not to be had.
 
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use crate::support::app::{PASSWORD, TestApp};
+use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::{Backend, TestDatabase};
+use crate::support::program::{Serving, program_on};
 use crate::support::registry::{DatabaseTest, on_each_database};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![
@@ -14,6 +16,7 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     a_locked_database_is_a_503_and_checks_go_on,
     a_lost_connection_is_a_503_at_most_once,
     a_full_hashing_queue_is_a_503_at_once,
+    a_full_disk_is_a_503_and_checks_go_on,
 ];
 
 async fn a_database_without_our_tables_is_a_503_and_never_an_answer(backend: Backend) {
@@ -167,4 +170,105 @@ async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
         app.log_in(&app.program(), "alice", PASSWORD).await.status,
         200
     );
+}
+
+async fn a_full_disk_is_a_503_and_checks_go_on(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let (token, session) = (login.token(), login.cookie("sessionid").unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let serving = serve_on_full_disk(&app.database, folder.path());
+    let ask = async |method: &str, path: &str, header: &'static str, value: String| {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let url = format!("{}{path}", serving.url());
+        let request = app.program().request(method, url).header(header, value);
+        Answer::of(request.json(&serde_json::json!({"username": "alice", "password": PASSWORD})))
+            .await
+    };
+    let authorization = || ("Authorization", format!("Token {token}"));
+
+    let (name, value) = authorization();
+    let user = ask("GET", "/api/v1/user/", name, value).await;
+    assert_eq!(user.status, 200, "{}", user.body);
+    let cookie = format!("sessionid={session}");
+    assert_eq!(
+        ask("GET", "/api/v1/user/", "Cookie", cookie).await.status,
+        200
+    );
+    let refused = ask("POST", "/api/v1/login/", "X-Nothing", String::new()).await;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(refused.header("set-cookie"), None);
+    // Who was told that they are out would be in still.
+    let (name, value) = authorization();
+    assert_eq!(ask("POST", "/logout/", name, value).await.status, 503);
+    let (name, value) = authorization();
+    assert_eq!(ask("GET", "/api/v1/user/", name, value).await.status, 200);
+    assert_eq!(app.database.count("django_session"), 1, "nothing half-done");
+
+    make_room(&app.database);
+    let again = app.log_in(&app.program(), "alice", PASSWORD).await;
+    assert_eq!((again.status, again.token()), (200, token));
+}
+
+/// A process whose every write fails. On SQLite it is one that may make no file
+/// longer than the longest there is; on PostgreSQL the tables say what a full
+/// disk says.
+fn serve_on_full_disk(database: &TestDatabase, folder: &std::path::Path) -> Serving {
+    let mut server = program_on(database, folder);
+    server.args(["serve", "--bind", "127.0.0.1:0"]);
+    let Some(files) = database.folder() else {
+        database.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$",
+        );
+        for table in TABLES {
+            database.execute(&format!(
+                "CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE OR DELETE ON {table}
+                 FOR EACH STATEMENT EXECUTE FUNCTION full_disk()"
+            ));
+        }
+        return Serving::start(&mut server, "users");
+    };
+    let length =
+        |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().metadata().unwrap().len();
+    let longest = std::fs::read_dir(files).unwrap().map(length).max().unwrap();
+    let mut limited = Command::new("sh");
+    // The limit is in blocks of 512 bytes; without the trap its signal kills.
+    limited
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"",
+            "sh",
+        ])
+        .arg((longest / 512).to_string())
+        .arg(server.get_program())
+        .args(server.get_args())
+        .env_clear()
+        .envs(
+            server
+                .get_envs()
+                .filter_map(|(key, value)| Some((key, value?))),
+        )
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    Serving::start_quietly(&mut limited, "users")
+}
+
+const TABLES: [&str; 6] = [
+    "accounts_customuser",
+    "authtoken_token",
+    "django_session",
+    "portcullis_attempt",
+    "portcullis_client",
+    "portcullis_event",
+];
+
+fn make_room(database: &TestDatabase) {
+    if !database.is_sqlite() {
+        database.execute("DROP FUNCTION full_disk CASCADE");
+    }
 }

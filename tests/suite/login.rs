@@ -1,5 +1,6 @@
 //! Logging in, over JSON, forms and multipart.
 
+use portcullis::auth::password::{Algorithm, Hasher};
 use portcullis::django::{SecretKey, SecretKeys, SessionCodec, SessionData};
 use reqwest::multipart::Form;
 use serde_json::json;
@@ -15,6 +16,8 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     two_hundred_first_logins_at_once_give_one_token,
     every_refusal_looks_the_same_and_hashes_once,
     only_texts_are_credentials,
+    a_zero_ends_no_password,
+    a_csrf_token_that_came_with_a_login_goes,
     an_outdated_hash_is_upgraded_and_the_old_sessions_end,
     a_login_gets_a_new_key_and_the_old_one_is_dead,
     what_another_user_had_in_the_session_is_gone,
@@ -210,6 +213,56 @@ async fn only_texts_are_credentials(backend: Backend) {
         let hashed = app.auth.hash_pool().completed() - before;
         assert_eq!(hashed, 1, "{body}");
     }
+}
+
+/// Neither in what is sent nor in what is stored. (A zero at the very end is
+/// nothing to PBKDF2, in Django too.)
+async fn a_zero_ends_no_password(backend: Backend) {
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
+    let hashers = [
+        ("bcrypt_sha256", Algorithm::BcryptSha256, 4),
+        ("bcrypt", Algorithm::Bcrypt, 4),
+        ("pbkdf2", Algorithm::Pbkdf2Sha256, 10),
+    ];
+    for (name, algorithm, cost) in hashers {
+        let hasher = Hasher::new(algorithm, Some(cost)).unwrap();
+        for (name, password) in [
+            (format!("{name}-short"), "before"),
+            (format!("{name}-whole"), "before\u{0}after"),
+        ] {
+            app.create_user(&name, PASSWORD).await;
+            let encoded = hasher.make(password, &mut rand::rng()).unwrap();
+            app.database.execute(&format!(
+                "UPDATE accounts_customuser SET password = '{encoded}' WHERE username = '{name}'"
+            ));
+            for sent in ["before", "before\u{0}after", "before\u{0}other"] {
+                let answer = app.log_in(&app.program(), &name, sent).await;
+                let status = if sent == password { 200 } else { 400 };
+                assert_eq!(answer.status, status, "{name} {sent:?}");
+            }
+        }
+    }
+}
+
+/// Whoever planted it knows it.
+async fn a_csrf_token_that_came_with_a_login_goes(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let planted = "p".repeat(32);
+    let mut given = Vec::new();
+    for _ in 0..2 {
+        let request = app
+            .program()
+            .post(format!("{}/api/v1/login/", app.url))
+            .header("Cookie", format!("csrftoken={planted}"))
+            .header("X-CSRFToken", &planted)
+            .json(&json!({"username": "alice", "password": PASSWORD}));
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.status, 200);
+        given.push(answer.cookie("csrftoken").expect("another one"));
+    }
+    assert_ne!(given[0], planted);
+    assert_ne!(given[0], given[1]);
 }
 
 async fn an_outdated_hash_is_upgraded_and_the_old_sessions_end(backend: Backend) {

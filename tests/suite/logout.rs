@@ -1,5 +1,7 @@
 //! Logging out, by token and by session.
 
+use std::cell::Cell;
+
 use actix_session::storage::{SessionKey as StoreKey, SessionStore};
 use actix_web::cookie::time::Duration;
 use portcullis::http::session_store::DjangoSessionStore;
@@ -18,6 +20,9 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     a_token_decides_and_the_session_that_came_along_ends_too,
     a_session_whose_token_is_gone_logs_out_all_the_same,
     a_slow_request_does_not_bring_a_session_back,
+    no_request_under_way_outlives_a_logout,
+    no_renewal_under_way_outlives_a_logout,
+    a_body_that_names_somebody_else_ends_nothing_of_theirs,
 ];
 
 const REMOVED: &str =
@@ -215,4 +220,144 @@ async fn a_slow_request_does_not_bring_a_session_back(backend: Backend) {
     assert_eq!(saved, key(), "no other key is handed out");
     assert_eq!(app.database.count("django_session"), 0);
     assert!(store.load(&key()).await.unwrap().is_none());
+}
+
+async fn no_request_under_way_outlives_a_logout(backend: Backend) {
+    let settings = [
+        ("PORTCULLIS_SESSION_IDLE", "10m"),
+        ("PORTCULLIS_THROTTLE", "off"),
+    ];
+    let app = TestApp::start_with(&backend, &settings).await;
+    app.create_user("alice", PASSWORD).await;
+    let client = app.program();
+    for _ in 0..100 {
+        let login = app.log_in(&client, "alice", PASSWORD).await;
+        let [session, csrf] = ["sessionid", "csrftoken"].map(|name| login.cookie(name).unwrap());
+        let is_over = Cell::new(false);
+        let log_out = async {
+            let answer = Answer::of(by_session(&app, &login).header("X-CSRFToken", &csrf)).await;
+            assert_eq!(answer.status, 200);
+            is_over.set(true);
+        };
+        let ask = async || {
+            // More than a tenth of the idle time: each use writes the row.
+            app.clock.advance(61);
+            let url = format!("{}/api/v1/user/", app.url);
+            let request = client
+                .get(url)
+                .header("Cookie", format!("sessionid={session}"));
+            let answer = Answer::of(request).await;
+            assert!(
+                answer
+                    .set_cookie("sessionid")
+                    .is_none_or(|set| set == REMOVED)
+            );
+            answer.status
+        };
+        let go_on = async || {
+            while !is_over.get() {
+                assert!([200, 401].contains(&ask().await));
+            }
+        };
+        let going_on = futures_util::future::join_all((0..5).map(|_| go_on()));
+
+        futures_util::future::join(going_on, log_out).await;
+
+        assert_eq!(ask().await, 401);
+        assert_eq!(app.database.count("django_session"), 0);
+        assert_eq!(app.database.count("authtoken_token"), 0);
+    }
+}
+
+/// Requests with one session, all at once, of which one is its logout. Gives how
+/// that was answered, and the keys that the requests were given.
+async fn race(app: &TestApp, url: &str, login: &Answer) -> (u16, Vec<String>) {
+    let [session, csrf] = ["sessionid", "csrftoken"].map(|name| login.cookie(name).unwrap());
+    let client = app.program();
+    let request = |n: usize| {
+        let cookie = format!("sessionid={session}; csrftoken={csrf}");
+        let request = match n {
+            2 => client.post(format!("{url}/logout/")),
+            _ => client.get(format!("{url}/api/v1/user/")),
+        };
+        Answer::of(
+            request
+                .header("Cookie", cookie)
+                .header("X-CSRFToken", &csrf),
+        )
+    };
+    let answers: Vec<Answer> = futures_util::future::join_all((0..6).map(request)).await;
+    let given = answers
+        .iter()
+        .inspect(|answer| assert!([200, 401].contains(&answer.status), "{answer:?}"))
+        .filter_map(|answer| answer.cookie("sessionid"))
+        .filter(|key| key.len() > 2)
+        .collect();
+    (answers[2].status, given)
+}
+
+/// After a change of the secret key the first use of a session gives it another
+/// key, which must not be a way around a logout that was told of the old one.
+async fn no_renewal_under_way_outlives_a_logout(backend: Backend) {
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
+    app.create_user("alice", PASSWORD).await;
+    let settings = [
+        (
+            "PORTCULLIS_SECRET_KEY",
+            "the-next-secret-key-of-this-service-0123456789-012345",
+        ),
+        (
+            "PORTCULLIS_SECRET_KEY_FALLBACKS",
+            crate::support::app::SECRET_KEY,
+        ),
+    ];
+    let url = app.start_another(&settings).await.url;
+    let mut logouts = 0;
+    for round in 0..400 {
+        let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+
+        let (status, given) = race(&app, &url, &login).await;
+
+        // Only one of them renews it, so the old key is dead in any case; whose
+        // logout came too late is told so.
+        let old = login.cookie("sessionid").unwrap();
+        assert_eq!(app.user_by_session(&old).await.status, 401);
+        let alive = i64::from(status != 200);
+        assert_eq!(app.database.count("django_session"), alive, "{given:?}");
+        assert_eq!(given.len(), usize::from(status != 200));
+        app.database.execute("DELETE FROM django_session");
+        logouts += usize::from(status == 200);
+        if round >= 50 && logouts > 0 {
+            return;
+        }
+    }
+    panic!("no logout was ever the first");
+}
+
+async fn a_body_that_names_somebody_else_ends_nothing_of_theirs(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    let alice = app.create_user("alice", PASSWORD).await;
+    let bob = app.create_user("bob", PASSWORD).await;
+    let bobs = app.log_in(&app.program(), "bob", PASSWORD).await;
+    let (token, session) = (bobs.token(), bobs.cookie("sessionid").unwrap());
+    let body = serde_json::json!({
+        "username": "bob", "user": bob.to_string(), "user_id": bob.to_string(),
+        "token": token, "key": token, "sessionid": session,
+    });
+    for is_json in [true, false] {
+        let own = app.log_in(&app.program(), "alice", PASSWORD).await.token();
+        let path = format!("{}/logout/?user={bob}&username=bob&token={token}", app.url);
+        let request = app
+            .program()
+            .post(path)
+            .header("Authorization", format!("Token {own}"));
+        let request = match is_json {
+            true => request.json(&body),
+            false => request.form(&body),
+        };
+        assert_eq!(Answer::of(request).await.status, 200);
+        assert_eq!(app.user_by_token(&own).await.status, 401, "{alice}");
+        assert_eq!(app.user_by_token(&token).await.json()["username"], "bob");
+        assert_eq!(app.user_by_session(&session).await.status, 200);
+    }
 }

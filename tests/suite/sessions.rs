@@ -8,7 +8,9 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     the_database_holds_no_key_that_was_on_the_wire,
     a_sealed_key_out_of_the_database_opens_nothing,
     a_changed_password_ends_the_sessions_and_not_the_token,
+    a_changed_password_counts_after_a_restart,
     a_deactivated_or_deleted_user_is_refused_at_once,
+    a_clock_that_jumps_lets_nobody_in,
     sessions_end_by_age,
     sessions_end_by_idleness_and_by_age_however_busy,
     clear_keys_of_django_are_accepted_and_sealed,
@@ -94,6 +96,50 @@ async fn a_changed_password_ends_the_sessions_and_not_the_token(backend: Backend
         app.log_in(&app.program(), "alice", "another").await.status,
         200
     );
+}
+
+/// Nothing that a process remembers is what ends a session.
+async fn a_changed_password_counts_after_a_restart(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    let (_, session, _) = logged_in(&app).await;
+    assert_eq!(app.user_by_session(&session).await.status, 200);
+    let encoded = app.auth.hash_password("another".to_owned()).await.unwrap();
+    app.database.execute(&format!(
+        "UPDATE accounts_customuser SET password = '{encoded}'"
+    ));
+
+    let url = app.start_another(&[]).await.url;
+
+    let request = app
+        .program()
+        .get(format!("{url}/api/v1/user/"))
+        .header("Cookie", format!("sessionid={session}"));
+    assert_eq!(Answer::of(request).await.status, 401);
+}
+
+async fn a_clock_that_jumps_lets_nobody_in(backend: Backend) {
+    const YEAR: i64 = 366 * 24 * 3600;
+    let app = TestApp::start(&backend).await;
+    let (_, session, login) = logged_in(&app).await;
+    let csrf = login.cookie("csrftoken").unwrap();
+    let request = app
+        .program()
+        .post(format!("{}/logout/", app.url))
+        .header("Cookie", format!("sessionid={session}; csrftoken={csrf}"))
+        .header("X-CSRFToken", &csrf);
+    assert_eq!(Answer::of(request).await.status, 200);
+    let live = app.log_in(&app.program(), "alice", PASSWORD).await;
+    let live = live.cookie("sessionid").unwrap();
+
+    for (years, expected) in [(0, 200), (1, 401), (100, 401), (-20, 200)] {
+        app.clock.advance(years * YEAR);
+        let ended = statuses(&app, &login.token(), &session).await;
+        assert_eq!(ended, (401, 401), "{years}");
+        assert_eq!(app.user_by_session(&live).await.status, expected, "{years}");
+        let wrong = app.log_in(&app.program(), "alice", "wrong").await;
+        assert_eq!(wrong.status, 400, "{years}");
+        app.clock.advance(-years * YEAR);
+    }
 }
 
 async fn a_deactivated_or_deleted_user_is_refused_at_once(backend: Backend) {
