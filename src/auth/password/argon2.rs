@@ -63,6 +63,18 @@ impl Stored {
         })
     }
 
+    /// One that nobody has, of so many passes; `None` for none.
+    pub(super) fn made_up(shape: Shape, passes: u64) -> Option<Self> {
+        let passes = u32::try_from(passes).ok()?;
+        Some(Self {
+            variety: shape.variety,
+            version: Version::V0x13,
+            params: Params::new(shape.memory, passes, shape.lanes, Some(HASH_BYTES)).ok()?,
+            salt: vec![0; 16],
+            hash: vec![0; HASH_BYTES],
+        })
+    }
+
     pub(super) fn verify(&self, password: &str) -> bool {
         count(|| self.work());
         let mut computed = vec![0; self.hash.len()];
@@ -123,20 +135,6 @@ pub(super) fn work(passes: u32) -> Work {
         lanes: LANES,
     };
     shape.work(passes)
-}
-
-/// Does so many passes for nothing.
-pub(super) fn toil(password: &str, shape: Shape, passes: u64) {
-    let Ok(passes @ 1..) = u32::try_from(passes) else {
-        return;
-    };
-    count(|| shape.work(passes));
-    let mut hash = [0; HASH_BYTES];
-    if let Ok(params) = Params::new(shape.memory, passes, shape.lanes, Some(HASH_BYTES)) {
-        let argon2 = Argon2::new(shape.variety, Version::V0x13, params);
-        let _ = argon2.hash_password_into(password.as_bytes(), &[0; 16], &mut hash);
-        std::hint::black_box(hash);
-    }
 }
 
 /// `m=…,t=…,p=…`, in this order, as the reference implementation insists.

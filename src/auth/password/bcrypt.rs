@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Algorithm,
     encoded::{after_name, same},
-    workload::{Family, Work, by_doublings, count},
+    workload::{Family, Work, count},
 };
 
 /// Django's rounds, a power of two.
@@ -43,6 +43,15 @@ impl Stored {
         (MIN_COST..=MAX_COST)
             .contains(&parts.get_cost())
             .then_some(Self { algorithm, parts })
+    }
+
+    /// One that nobody has, of that cost; `None` if the cost is not allowed.
+    pub(super) fn made_up(cost: u32) -> Option<Self> {
+        let text = format!("$2b${cost:02}${}", ".".repeat(53));
+        Some(Self {
+            algorithm: Algorithm::BcryptSha256,
+            parts: text.parse().ok()?,
+        })
     }
 
     /// Does the work for passwords over 72 bytes too, then refuses them: Django
@@ -79,14 +88,6 @@ pub(super) fn work(cost: u32) -> Work {
         family: Family::Bcrypt,
         amount: 1_u64.checked_shl(cost).unwrap_or(u64::MAX),
     }
-}
-
-/// Does so many rounds for nothing.
-pub(super) fn toil(password: &str, rounds: u64) {
-    let input = input(Algorithm::BcryptSha256, password);
-    by_doublings(rounds, |cost| {
-        std::hint::black_box(hash(&input, cost, [0; 16]));
-    });
 }
 
 /// The text for the column; `None` if the cost is not allowed, or if bcrypt

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use rand::{CryptoRng, Rng};
 
+use super::stored::Stored;
 use super::{Algorithm, algorithm_of, argon2, bcrypt, encoded::SALT_LENGTH, pbkdf2, scrypt};
 use crate::django::random::random_string;
 
@@ -110,22 +111,7 @@ impl Hasher {
         if algorithm != self.algorithm {
             return true;
         }
-        let cost = self.cost.0;
-        let outdated = match algorithm {
-            Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
-                pbkdf2::Stored::parse(algorithm, encoded).map(|stored| stored.is_outdated(cost))
-            }
-            Algorithm::Argon2 => {
-                argon2::Stored::parse(encoded).map(|stored| stored.is_outdated(cost))
-            }
-            Algorithm::Bcrypt | Algorithm::BcryptSha256 => {
-                bcrypt::Stored::parse(algorithm, encoded).map(|stored| stored.is_outdated(cost))
-            }
-            Algorithm::Scrypt => {
-                scrypt::Stored::parse(encoded).map(|stored| stored.is_outdated(cost))
-            }
-        };
-        outdated.unwrap_or(false)
+        Stored::parse(encoded).is_some_and(|stored| stored.is_outdated(self.cost.0))
     }
 }
 

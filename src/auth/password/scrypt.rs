@@ -6,7 +6,7 @@ use scrypt::Params;
 use super::{
     Algorithm,
     encoded::{after_name, decimal, same},
-    workload::{Family, Work, by_doublings, count},
+    workload::{Family, Work, count},
 };
 
 /// Django's work factor n is 2 to this.
@@ -45,6 +45,15 @@ impl<'a> Stored<'a> {
             .then(|| params(n.ilog2(), r, p))
             .flatten()?;
         Some(Self { params, salt, hash })
+    }
+
+    /// One that nobody has; `None` for what the algorithm does not allow.
+    pub(super) fn made_up(shape: Shape, log_n: u32) -> Option<Self> {
+        Some(Self {
+            params: params(log_n, shape.block_size, shape.parallelism)?,
+            salt: "saltsaltsaltsaltsaltsa",
+            hash: "",
+        })
     }
 
     pub(super) fn verify(&self, password: &str) -> bool {
@@ -101,15 +110,6 @@ pub(super) fn work(log_n: u32) -> Work {
         parallelism: PARALLELISM,
     };
     shape.work(log_n)
-}
-
-/// Does so much of `n` for nothing.
-pub(super) fn toil(password: &str, shape: Shape, n: u64) {
-    by_doublings(n, |log_n| {
-        if let Some(params) = params(log_n, shape.block_size, shape.parallelism) {
-            std::hint::black_box(hash(password, "salt", &params));
-        }
-    });
 }
 
 /// The text for the column, with Django's block size and parallelism; `None` if

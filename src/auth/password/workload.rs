@@ -6,7 +6,8 @@
 //! database holds, the most that one of its hashes takes. A refused login does
 //! all of that: first what the user's own hash takes, then the rest.
 
-use super::{Algorithm, Hasher, algorithm_of, argon2, bcrypt, encoded, pbkdf2, scrypt};
+use super::stored::Stored;
+use super::{Algorithm, Hasher, argon2, bcrypt, pbkdf2, scrypt};
 
 /// Families at most; a database that was ever Django's has two or three.
 const FAMILIES: usize = 8;
@@ -40,20 +41,7 @@ impl Work {
     /// What a check of that password column's text takes; `None` if there is
     /// nothing to check against, and so no work.
     pub fn of(encoded: &str) -> Option<Self> {
-        if encoded.len() > encoded::MAX_LENGTH {
-            return None;
-        }
-        let algorithm = algorithm_of(encoded)?;
-        Some(match algorithm {
-            Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
-                pbkdf2::Stored::parse(algorithm, encoded)?.work()
-            }
-            Algorithm::Bcrypt | Algorithm::BcryptSha256 => {
-                bcrypt::Stored::parse(algorithm, encoded)?.work()
-            }
-            Algorithm::Argon2 => argon2::Stored::parse(encoded)?.work(),
-            Algorithm::Scrypt => scrypt::Stored::parse(encoded)?.work(),
-        })
+        Stored::parse(encoded).map(|stored| stored.work())
     }
 
     /// What a new hash of that hasher takes.
@@ -66,17 +54,6 @@ impl Work {
             Algorithm::Bcrypt | Algorithm::BcryptSha256 => bcrypt::work(cost),
             Algorithm::Argon2 => argon2::work(cost),
             Algorithm::Scrypt => scrypt::work(cost),
-        }
-    }
-
-    /// Does it, for nothing.
-    pub(super) fn run(&self, password: &str) {
-        match self.family {
-            Family::Pbkdf2Sha256 => pbkdf2::toil(Algorithm::Pbkdf2Sha256, password, self.amount),
-            Family::Pbkdf2Sha1 => pbkdf2::toil(Algorithm::Pbkdf2Sha1, password, self.amount),
-            Family::Bcrypt => bcrypt::toil(password, self.amount),
-            Family::Argon2(shape) => argon2::toil(password, shape, self.amount),
-            Family::Scrypt(shape) => scrypt::toil(password, shape, self.amount),
         }
     }
 
@@ -167,7 +144,7 @@ pub(super) fn count(work: impl FnOnce() -> Work) {
 
 /// Calls `run` with each power of two that an amount is made of, by its
 /// logarithm: where each step of the cost doubles the work, they add up to it.
-pub(super) fn by_doublings(amount: u64, run: impl Fn(u32)) {
+pub(super) fn by_doublings(amount: u64, run: impl FnMut(u32)) {
     (0..u64::BITS)
         .filter(|step| amount >> step & 1 == 1)
         .for_each(run);
