@@ -2,8 +2,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use url::form_urlencoded::Serializer;
 
 #[path = "../body.rs"]
 mod body;
 
-fuzz_target!(|bytes: &[u8]| body::check("application/x-www-form-urlencoded", bytes));
+const TYPE: &str = "application/x-www-form-urlencoded";
+
+fuzz_target!(|bytes: &[u8]| {
+    body::check(TYPE, bytes);
+    body::round_trip(TYPE, bytes, |pairs| {
+        let mut form = Serializer::new(String::new());
+        form.extend_pairs(pairs);
+        form.finish().into_bytes()
+    });
+});

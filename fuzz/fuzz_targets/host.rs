@@ -20,8 +20,13 @@ fuzz_target!(|header: &str| {
         let Ok(url) = Url::parse(&format!("http://{header}/")) else {
             return;
         };
-        let host = url.host_str().expect("a host").trim_end_matches('.').to_owned();
-        let is_ours = host == "login.test" || host == "example.org" || host.ends_with(".example.org");
+        let host = url
+            .host_str()
+            .expect("a host")
+            .trim_end_matches('.')
+            .to_owned();
+        let is_ours =
+            host == "login.test" || host == "example.org" || host.ends_with(".example.org");
         assert!(is_ours, "{header:?} is {host:?}");
         assert!(url.username().is_empty() && url.password().is_none());
         assert!(!header.contains(['/', '\\', '@', '?', '#', ' ', '%']));

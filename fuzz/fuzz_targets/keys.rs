@@ -9,30 +9,75 @@ use portcullis::auth::{Device, SessionKey, Token};
 use portcullis::django::{SecretKey, SecretKeys};
 use portcullis::models::UserId;
 use portcullis::settings::Storage;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
-static KEYRING: LazyLock<Keyring> = LazyLock::new(|| {
+static KEYRING: LazyLock<Keyring> = LazyLock::new(|| keyring(Storage::Sealed));
+static IN_CLEAR: LazyLock<Keyring> = LazyLock::new(|| keyring(Storage::Django));
+
+fn keyring(storage: Storage) -> Keyring {
     let secret = SecretKey::new("a key of the fuzzer's own".into());
-    Keyring::new(Storage::Sealed, &SecretKeys::new(secret, Vec::new()))
-});
+    Keyring::new(storage, &SecretKeys::new(secret, Vec::new()))
+}
 
-fuzz_target!(|input: (&str, i64)| {
-    let (text, user) = input;
-    if let Some(token) = KEYRING.recover_token(UserId(user), text) {
-        // Only from a row that we made, and for its owner.
-        assert_eq!(KEYRING.token_row_key(&token), text);
-        assert_eq!(token.expose().len(), 40);
-    }
+fuzz_target!(|text: &str| {
+    let seed = text
+        .bytes()
+        .fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
+    let user = i64::from_ne_bytes(seed.to_ne_bytes());
+
+    // Nobody but us can make a row that gives a token.
+    assert!(KEYRING.recover_token(UserId(user), text).is_none());
+    ours(seed, UserId(user));
+
     if let Some(token) = Token::parse(text) {
         let row = KEYRING.token_row_key(&token);
-        assert!(row.len() == 40 && row.starts_with('$') && row != text);
-        assert!(Token::parse(&row).is_none() && SessionKey::parse(&row).is_none());
+        is_row_key(&row, text);
+        // Row keys differ where wire keys do, if only in their last letter.
+        let (start, _) = text.split_at(text.len() - 1);
+        for last in ["0", "a"].iter().filter(|last| !text.ends_with(**last)) {
+            if let Some(other) = Token::parse(&format!("{start}{last}")) {
+                assert_ne!(KEYRING.token_row_key(&other), row);
+            }
+        }
+        assert_eq!(IN_CLEAR.token_row_key(&token), text);
     }
     if let Some(key) = SessionKey::parse(text) {
+        assert!((8..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()));
         let row = KEYRING.session_row_key(&key);
-        assert!(row.len() == 40 && row.starts_with('$'));
-        assert!(Token::parse(&row).is_none() && SessionKey::parse(&row).is_none());
+        is_row_key(&row, text);
+        assert!(!row.contains(text));
+        assert_eq!(IN_CLEAR.session_row_key(&key), text);
     }
     if let Some(device) = Device::parse(text) {
         assert_eq!(device.expose(), text);
+        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric()));
     }
 });
+
+/// A token of our own comes back from its row, for its owner and nobody else,
+/// and only while the row is whole.
+fn ours(seed: u64, owner: UserId) {
+    let token = KEYRING.new_token(owner, &mut StdRng::seed_from_u64(seed));
+    let is_lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    assert!(token.expose().len() == 40 && token.expose().bytes().all(is_lower_hex));
+
+    let row = KEYRING.token_row_key(&token);
+    let again = KEYRING.recover_token(owner, &row).expect("our own row");
+    assert_eq!(again.expose(), token.expose());
+    let stranger = UserId(owner.0 ^ 1);
+    assert!(KEYRING.recover_token(stranger, &row).is_none());
+
+    let mut changed = row.into_bytes();
+    let at = usize::try_from(seed % 40).unwrap();
+    changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+    let changed = String::from_utf8(changed).unwrap();
+    assert!(KEYRING.recover_token(owner, &changed).is_none());
+}
+
+/// 40 characters that nobody can present.
+fn is_row_key(row: &str, wire: &str) {
+    assert!(row.len() == 40 && row.starts_with('$') && row != wire);
+    assert!(Token::parse(row).is_none() && SessionKey::parse(row).is_none());
+    assert!(Device::parse(row).is_none());
+}

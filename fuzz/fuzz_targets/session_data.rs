@@ -2,10 +2,14 @@
 //! may be around.
 #![no_main]
 
+use std::io::Write;
 use std::sync::LazyLock;
 
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use libfuzzer_sys::fuzz_target;
-use portcullis::django::signing::{SaltedHmac, base64_encode};
+use portcullis::django::session_data::SessionData;
+use portcullis::django::signing::{SaltedHmac, base64_encode, is_base62};
 use portcullis::django::{SecretKey, SecretKeys, SessionCodec};
 
 const KEY: &str = "a key of the fuzzer's own";
@@ -18,22 +22,52 @@ static SIGNER: LazyLock<SaltedHmac> =
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
-    let forged = CODEC.decode(&text);
-    assert!(forged.is_err(), "nobody signed that");
+    assert!(CODEC.decode(&text).is_err(), "nobody signed that");
 
-    // As if Django had signed it.
-    let signature = base64_encode(&SIGNER.digest(text.as_bytes()));
-    round_trip(&format!("{text}:{signature}"));
-    for start in ["", "."] {
-        let signed = format!("{start}{}:1abcde", base64_encode(bytes));
-        let signature = base64_encode(&SIGNER.digest(signed.as_bytes()));
-        round_trip(&format!("{signed}:{signature}"));
+    // As if Django had signed it, be it a session, JSON, or zlib's stream.
+    read(&signed(&text));
+    read(&signed(&format!(".{}:1abcde", base64_encode(bytes))));
+    let plain = read(&signed(&format!("{}:1abcde", base64_encode(bytes))));
+    assert_eq!(
+        plain,
+        serde_json::from_slice(bytes).ok(),
+        "a session is a JSON object"
+    );
+
+    if bytes.len() <= 512 {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(bytes).unwrap();
+        let stream = base64_encode(&zlib.finish().unwrap());
+        assert_eq!(read(&signed(&format!(".{stream}:1abcde"))), plain);
     }
 });
 
-fn round_trip(text: &str) {
-    if let Ok(data) = CODEC.decode(text) {
-        let again = CODEC.decode(&CODEC.encode(&data, 1_700_000_000));
-        assert_eq!(again.expect("our own text"), data);
-    }
+fn signed(text: &str) -> String {
+    format!("{text}:{}", base64_encode(&SIGNER.digest(text.as_bytes())))
+}
+
+/// What is read can be written, so that Django reads the same; and not a
+/// character of that can be changed.
+fn read(text: &str) -> Option<SessionData> {
+    let data = CODEC.decode(text).ok()?;
+    let written = CODEC.encode(&data, 1_700_000_000);
+    assert_eq!(CODEC.decode(&written).expect("our own text"), data);
+
+    let parts: Vec<&str> = written.split(':').collect();
+    let [payload, stamp, signature] = parts.as_slice() else {
+        panic!("{written}");
+    };
+    let is_base64 = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    assert!(is_base64(payload.strip_prefix('.').unwrap_or(payload)));
+    assert!(is_base62(stamp) && signature.len() == 43 && is_base64(signature));
+
+    let mut forged = written.clone().into_bytes();
+    let at = text.len() % forged.len();
+    forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+    let forged = String::from_utf8(forged).unwrap();
+    assert!(CODEC.decode(&forged).is_err(), "{forged}");
+    Some(data)
 }

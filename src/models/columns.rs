@@ -1,7 +1,7 @@
 //! Column types that read what Django's two databases hold, and write what
 //! Django writes.
 
-use chrono::{DateTime, NaiveDateTime, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
@@ -87,8 +87,13 @@ impl Timestamp {
     }
 
     /// Reads any text that Django reads: a date, or a date and a time with
-    /// `T` or a space, up to nine digits of fraction, and an offset or none.
+    /// `T` or a space, up to nine digits of fraction, and an offset or none. Of
+    /// the years that Python has: SQLite compares texts, and only theirs sort.
     pub fn from_django_text(text: &str) -> Option<Self> {
+        Self::of_any_year(text).filter(|moment| (1..=9999).contains(&moment.0.year()))
+    }
+
+    fn of_any_year(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_suffix('Z').unwrap_or(text);
         for format in ["%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%:z"] {
@@ -172,7 +177,15 @@ mod tests {
             );
         }
         assert!(Timestamp::from_django_text("2026-11-23").is_some());
-        for text in ["", "not a date", "1795440196"] {
+        for text in [
+            "",
+            "not a date",
+            "1795440196",
+            "-2026-11-23 09:00:00",
+            "0000-11-23",
+            "+10000-01-01",
+            "9999-12-31 23:59:59-01:00",
+        ] {
             assert!(Timestamp::from_django_text(text).is_none(), "{text}");
         }
     }
