@@ -50,7 +50,8 @@ pub fn negotiate(head: &RequestHead, renderers: Renderers) -> Result<Format, Api
     let Some(accept) = head.headers().get(ACCEPT) else {
         return Ok(COMPACT);
     };
-    let accept = accept.to_str().unwrap_or_default();
+    let accept = String::from_utf8_lossy(accept.as_bytes());
+    let accept = accept.as_ref();
     let accept = accept.get(..MAX_ACCEPT).unwrap_or(accept);
     by_accept(accept, html).ok_or(ApiError::NotAcceptable)
 }
