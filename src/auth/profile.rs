@@ -110,14 +110,15 @@ impl Auth {
     }
 
     /// Stores another hash, which ends every session that was made under the
-    /// old one, and forgets the failures of the old one; `false` if there is
-    /// no such user.
+    /// old one, and forgets who failed and who succeeded with the old one;
+    /// `false` if there is no such user.
     pub async fn set_password(&self, user: &User, encoded: String) -> Result<bool, AuthError> {
         let user = user.clone();
         self.write_noting(&Client::command_line(), move |c, events| {
             let is_stored = models::user::update_password(c, user.id, &encoded)?;
             if is_stored {
                 models::attempt::delete_by_account(c, &user.id.to_string())?;
+                models::client::delete_by_user(c, user.id)?;
                 events.note(Event::of(Kind::PasswordChanged, &user, ""));
             }
             Ok(is_stored)

@@ -64,6 +64,13 @@ pub fn remember(
     .map(drop)
 }
 
+/// Forgets from where the user has logged in.
+pub fn delete_by_user(connection: &mut Connection<'_>, user: UserId) -> QueryResult<usize> {
+    on!(connection, c => diesel::delete(known::table)
+        .filter(known::user_id.eq(user))
+        .execute(c))
+}
+
 /// Deletes clients not seen since then, `limit` at most; how many went.
 pub fn delete_old(
     connection: &mut Connection<'_>,

@@ -572,6 +572,8 @@ async fn another_password_clears_the_failures(backend: Backend) {
     app.create_user("alice", PASSWORD).await;
     let folder = tempfile::tempdir().unwrap();
     let client = app.program();
+    assert_eq!(app.log_in(&client, "alice", PASSWORD).await.status, 200);
+    assert_eq!(app.database.count("portcullis_client"), 1);
     for _ in 0..5 {
         assert_eq!(app.log_in(&client, "alice", "wrong").await.status, 400);
     }
@@ -582,6 +584,8 @@ async fn another_password_clears_the_failures(backend: Backend) {
         .env("PORTCULLIS_USER_PASSWORD", "another good password");
     run(&mut command).ok();
 
+    // Whoever knew the old one keeps no lane either.
+    assert_eq!(app.database.count("portcullis_client"), 0);
     let answer = app.log_in(&client, "alice", "another good password").await;
     assert_eq!(answer.status, 200);
 }
