@@ -31,7 +31,7 @@ pub use self::error::AuthError;
 use self::event::{Event, Kind};
 use self::keyring::Keyring;
 pub use self::login::LogIn;
-use self::password::pool::HashPool;
+use self::password::pool::{HashPool, Limits};
 use self::password::{Hasher, MakeError};
 pub use self::profile::{Profile, ProfileError};
 pub use self::session::SessionUser;
@@ -70,7 +70,11 @@ impl Auth {
     pub fn new(settings: &Settings, database: Database, clock: Clock) -> std::io::Result<Self> {
         Ok(Self(Arc::new(Inner {
             database,
-            pool: HashPool::new(settings.hash_threads.get(), settings.hash_queue.get())?,
+            pool: HashPool::new(Limits {
+                threads: settings.hash_threads.get(),
+                queue: settings.hash_queue.get(),
+                nice: settings.hash_nice,
+            })?,
             hasher: settings.hasher,
             workload: SharedWorkload::new(&settings.hasher),
             upgrades_hashes: settings.upgrades_hashes,
@@ -245,10 +249,14 @@ impl Auth {
 
     /// A new hash of a new password, by the preferred hasher.
     pub async fn hash_password(&self, password: String) -> Result<String, AuthError> {
+        self.hash_for(&Client::command_line(), password).await
+    }
+
+    async fn hash_for(&self, client: &Client, password: String) -> Result<String, AuthError> {
         let hasher = self.0.hasher;
         self.0
             .pool
-            .run(move || hasher.make(&password, &mut rand::rng()))
+            .run(&client.network(), move || hasher.make(&password, &mut rand::rng()))
             .await?
             .map_err(|_: MakeError| AuthError::InvalidCredentials)
     }

@@ -107,6 +107,8 @@ pub struct Settings {
     pub hash_threads: NonZeroUsize,
     /// `PORTCULLIS_HASH_QUEUE`
     pub hash_queue: NonZeroUsize,
+    /// `PORTCULLIS_HASH_NICE`
+    pub hash_nice: u8,
     /// `PORTCULLIS_WORKERS`
     pub workers: NonZeroUsize,
     /// `PORTCULLIS_REQUEST_TIMEOUT`
@@ -198,6 +200,12 @@ impl Settings {
             event_age: values.parse("PORTCULLIS_EVENT_AGE", parse_duration)?,
             hash_threads: values.count("PORTCULLIS_HASH_THREADS", cores.get())?,
             hash_queue: values.count("PORTCULLIS_HASH_QUEUE", 64)?,
+            hash_nice: values.parse("PORTCULLIS_HASH_NICE", |text| {
+                text.parse()
+                    .ok()
+                    .filter(|nice| (0..=19).contains(nice))
+                    .ok_or_else(|| format!("`{text}` is not a whole number from 0 to 19"))
+            })?,
             workers: values.count("PORTCULLIS_WORKERS", cores.get())?,
             request_timeout: values.parse("PORTCULLIS_REQUEST_TIMEOUT", parse_duration)?,
             log: values.parse("PORTCULLIS_LOG", |text| {

@@ -42,7 +42,7 @@ impl Auth {
         let is_right = self
             .0
             .pool
-            .run(move || {
+            .run(&client.network(), move || {
                 if let Some(mark) = mark {
                     mark.store(true, Ordering::Release);
                 }
@@ -136,7 +136,7 @@ impl Auth {
         finish: impl FnOnce(&mut Connection<'_>, &User, Option<&str>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, AuthError> {
         let (user, reservation) = self.authenticate(credentials, client).await?;
-        let upgraded = self.upgraded_hash(&user, credentials).await?;
+        let upgraded = self.upgraded_hash(&user, credentials, client).await?;
         let (auth, by) = (self.clone(), client.clone());
         let place = reservation.as_ref().map(|taken| taken.place().clone());
         let login = self
@@ -167,10 +167,11 @@ impl Auth {
         &self,
         user: &User,
         credentials: &Credentials,
+        client: &Client,
     ) -> Result<Option<String>, AuthError> {
         let is_outdated = self.0.upgrades_hashes && self.0.hasher.must_update(&user.password);
         match credentials.password().filter(|_| is_outdated) {
-            Some(password) => self.hash_password(password).await.map(Some),
+            Some(password) => self.hash_for(client, password).await.map(Some),
             None => Ok(None),
         }
     }

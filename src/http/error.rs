@@ -138,10 +138,8 @@ impl From<AuthError> for ApiError {
                 // Rounded up, as DRF does.
                 Self::Throttled(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
             }
-            AuthError::Busy(_) => {
-                tracing::warn!("refused a login: the password hashing queue is full");
-                Self::Unavailable
-            }
+            // The pool tells the log of it, but not each time.
+            AuthError::Busy(_) => Self::Unavailable,
             AuthError::Database(error) => {
                 tracing::error!(%error, "the database did not answer");
                 Self::Unavailable

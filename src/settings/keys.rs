@@ -183,6 +183,12 @@ pub const KEYS: &[Key] = &[
         "Passwords waiting to be hashed; more get 503",
     ),
     key(
+        "PORTCULLIS_HASH_NICE",
+        "5",
+        "",
+        "How far hashing gives way to answering: 0, not at all, to 19",
+    ),
+    key(
         "PORTCULLIS_WORKERS",
         "",
         "cores",

@@ -380,6 +380,7 @@ fn what_cannot_be_set_stops_the_start_with_one_line() {
         ("PORTCULLIS_THROTTLE", "maybe"),
         ("PORTCULLIS_HASH_THREADS", "-1"),
         ("PORTCULLIS_HASH_QUEUE", "x"),
+        ("PORTCULLIS_HASH_NICE", "20"),
         ("PORTCULLIS_WORKERS", "0"),
         ("PORTCULLIS_LOG", "portcullis=loud"),
         ("PORTCULLIS_LOG_FORMAT", "xml"),

@@ -142,7 +142,7 @@ async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
     let running = actix_web::rt::spawn({
         let pool = pool.clone();
         async move {
-            pool.run(move || {
+            pool.run("another client", move || {
                 let _ = started.send(());
                 held.recv()
             })
@@ -152,7 +152,7 @@ async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
     starting.await.expect("the thread is busy");
     let waiting = actix_web::rt::spawn({
         let pool = pool.clone();
-        async move { pool.run(|| ()).await }
+        async move { pool.run("another client", || ()).await }
     });
     while pool.depth() == 0 {
         tokio::task::yield_now().await;

@@ -14,8 +14,9 @@ use crate::support::registry::{DatabaseTest, on_each_database};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![every_refusal_is_the_same_work];
 
-/// The least time of so many is free of what others did to the processor.
-const ROUNDS: usize = 7;
+/// The least time of many is free of what others did to the processor. On a busy
+/// machine it takes more; what is different stays so, however often one looks.
+const ROUNDS: std::ops::RangeInclusive<usize> = 7..=70;
 
 async fn every_refusal_is_the_same_work(backend: Backend) {
     let app = TestApp::start(&backend).await;
@@ -43,25 +44,29 @@ async fn every_refusal_is_the_same_work(backend: Backend) {
     }
     let names: Vec<(&str, &str)> = accounts.and_nobody().collect();
     let mut least = vec![f64::INFINITY; names.len()];
-    for _ in 0..ROUNDS {
+    for round in 1..=*ROUNDS.end() {
         for (least, (name, _)) in least.iter_mut().zip(&names) {
             *least = least.min(work(name).await);
         }
+        if round >= *ROUNDS.start() && told_apart(&names, &least).is_empty() {
+            return;
+        }
     }
+    let milliseconds = least[names.len() - 1] * 1000.0;
+    let told_apart = told_apart(&names, &least);
+    panic!("nobody: 1.00, {milliseconds:.1} ms; {told_apart:.2?}");
+}
 
+/// The kinds whose work is not nobody's, which stands last, and by how much.
+fn told_apart<'a>(names: &[(&str, &'a str)], least: &[f64]) -> Vec<(&'a str, f64)> {
     let nobodys = least[names.len() - 1];
     assert!(nobodys > 0.0, "no hashing threads");
-    let told_apart: Vec<(&str, f64)> = names
+    names
         .iter()
-        .zip(&least)
+        .zip(least)
         .map(|((_, kind), least)| (*kind, least / nobodys))
         .filter(|(_, ratio)| !(0.85..1.18).contains(ratio))
-        .collect();
-    let milliseconds = nobodys * 1000.0;
-    assert!(
-        told_apart.is_empty(),
-        "nobody: 1.00, {milliseconds:.1} ms; {told_apart:.2?}"
-    );
+        .collect()
 }
 
 /// Processor time that a process's hashing threads have had; a thread that has

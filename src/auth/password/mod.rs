@@ -24,6 +24,7 @@ mod encoded;
 mod hasher;
 mod pbkdf2;
 pub mod pool;
+mod queue;
 mod scrypt;
 mod stored;
 pub mod validation;

@@ -1,12 +1,13 @@
 //! The threads that hash passwords, and the short queue before them.
 //!
 //! Hashing takes a core for a quarter of a second, so it has threads of its own
-//! (`hash-0`, `hash-1`, …): a login storm fills this queue and nothing else. A
-//! full queue answers [`Busy`] at once, and a request that its client has given
-//! up leaves the queue unhashed.
+//! (`hash-0`, `hash-1`, …), which give way to those that answer requests: a
+//! login storm fills this queue and nothing else. The queue is fair: clients
+//! take turns, and none can fill it so that another finds no room. What has no
+//! room is answered [`Busy`] at once, and a request that its client has given up
+//! leaves the queue unhashed.
 
 use std::{
-    collections::VecDeque,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -14,9 +15,28 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
+use rustix::{process::setpriority_process, thread::gettid};
 use tokio::sync::oneshot;
+
+use super::queue::FairQueue;
+
+/// A wait that the log tells of, and how often it does.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How much hashing there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Threads, at least one: jobs that run at once.
+    pub threads: usize,
+    /// Jobs that wait. With 0 a job is taken only while a thread is free.
+    pub queue: usize,
+    /// How far the threads give way to others: 0, not at all, to 19.
+    pub nice: u8,
+}
 
 /// No result: the queue was full, or the job panicked. Try again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,16 +49,15 @@ pub struct Busy;
 pub struct HashPool(Arc<Handle>);
 
 impl HashPool {
-    /// Starts `threads` threads (at least one) with room for `queue` jobs to
-    /// wait. With `queue` 0 a job is taken only while a thread is free.
+    /// Starts the threads.
     ///
     /// # Errors
     ///
     /// If the system starts no more threads.
-    pub fn new(threads: usize, queue: usize) -> io::Result<Self> {
-        let threads = threads.max(1);
+    pub fn new(limits: Limits) -> io::Result<Self> {
+        let threads = limits.threads.max(1);
         let shared = Arc::new(Shared {
-            capacity: threads.saturating_add(queue),
+            capacity: threads.saturating_add(limits.queue),
             state: Mutex::default(),
             changed: Condvar::new(),
             completed: AtomicU64::new(0),
@@ -49,25 +68,31 @@ impl HashPool {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
                 .name(format!("hash-{number}"))
-                .spawn(move || shared.work())?;
+                .spawn(move || {
+                    give_way(limits.nice);
+                    shared.work();
+                })?;
         }
         Ok(pool)
     }
 
-    /// Runs `work` on one of the threads.
+    /// Runs `work` on one of the threads, for `client`: whoever has the same
+    /// name stands in the same line.
     ///
     /// If the returned future is dropped before `work` starts, it never does.
     ///
     /// # Errors
     ///
-    /// [`Busy`]: at once if the queue is full, or if `work` panicked (the thread
-    /// lives on, and the panic hook has reported it).
+    /// [`Busy`]: at once if the queue is full, later if the place was needed for
+    /// a client with fewer jobs, or if `work` panicked (the thread lives on, and
+    /// the panic hook has reported it).
     pub async fn run<T: Send + 'static>(
         &self,
+        client: &str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let (sender, receiver) = oneshot::channel();
-        self.0.0.enqueue(Box::new(Task { work, sender }))?;
+        self.0.0.enqueue(client, Box::new(Task { work, sender }))?;
         receiver.await.map_err(|_| Busy)
     }
 
@@ -113,9 +138,56 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Box<dyn Job>>,
+    waiting: FairQueue<Waiting>,
     running: usize,
     closed: bool,
+    report: Report,
+}
+
+struct Waiting {
+    job: Box<dyn Job>,
+    since: Instant,
+}
+
+/// What the log has not been told yet.
+#[derive(Default)]
+struct Report {
+    last: Option<Instant>,
+    refused: u64,
+    longest_wait: Duration,
+}
+
+impl Report {
+    /// The report, now and then, if there is any: not of each refusal and long
+    /// wait, since there are most when there is least time for it.
+    fn take_due(&mut self) -> Option<Self> {
+        let is_due = self.last.is_none_or(|at| at.elapsed() >= REPORT_INTERVAL);
+        let is_calm = self.refused == 0 && self.longest_wait < LONG_WAIT;
+        (is_due && !is_calm).then(|| {
+            let last = Some(Instant::now());
+            std::mem::replace(self, Self { last, ..Self::default() })
+        })
+    }
+
+    fn tell(&self, depth: usize) {
+        let (refused, longest_wait) = (self.refused, self.longest_wait);
+        tracing::warn!(
+            refused,
+            ?longest_wait,
+            depth,
+            "more logins come than the hashing threads can check"
+        );
+    }
+}
+
+/// A lower priority, for this thread alone: on Linux a thread's number is taken
+/// where a process's is.
+fn give_way(nice: u8) {
+    if nice > 0
+        && let Err(error) = setpriority_process(Some(gettid()), i32::from(nice))
+    {
+        tracing::warn!(%error, "the hashing threads keep the usual priority");
+    }
 }
 
 impl Shared {
@@ -124,17 +196,30 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enqueue(&self, job: Box<dyn Job>) -> Result<(), Busy> {
+    fn enqueue(&self, client: &str, job: Box<dyn Job>) -> Result<(), Busy> {
         let mut state = self.lock();
         let is_full = |state: &State| state.running + state.waiting.len() >= self.capacity;
         if is_full(&state) {
-            state.waiting.retain(|job| !job.is_abandoned());
+            state.waiting.retain(|waiting| !waiting.job.is_abandoned());
         }
-        if is_full(&state) {
+        let is_full = is_full(&state);
+        let given_up = is_full.then(|| state.waiting.make_room(client)).flatten();
+        let is_taken = !is_full || given_up.is_some();
+        if is_taken {
+            let since = Instant::now();
+            state.waiting.push(client, Waiting { job, since });
+        }
+        state.report.refused += u64::from(is_full);
+        let (report, depth) = (state.report.take_due(), state.waiting.len());
+        // To write a line, or to wake whoever waited, is nothing to hold it for.
+        drop(state);
+        drop(given_up);
+        if let Some(report) = report {
+            report.tell(depth);
+        }
+        if !is_taken {
             return Err(Busy);
         }
-        state.waiting.push_back(job);
-        drop(state);
         self.changed.notify_one();
         Ok(())
     }
@@ -155,11 +240,19 @@ impl Shared {
     fn next(&self) -> Option<Box<dyn Job>> {
         let mut state = self.lock();
         loop {
-            match state.waiting.pop_front() {
-                Some(job) if job.is_abandoned() => {}
-                Some(job) => {
+            match state.waiting.pop() {
+                Some(waiting) if waiting.job.is_abandoned() => {}
+                Some(waiting) => {
                     state.running += 1;
-                    return Some(job);
+                    let (depth, wait) = (state.waiting.len(), waiting.since.elapsed());
+                    state.report.longest_wait = state.report.longest_wait.max(wait);
+                    let report = state.report.take_due();
+                    drop(state);
+                    if let Some(report) = report {
+                        report.tell(depth);
+                    }
+                    tracing::debug!(?wait, depth, "hashing a password");
+                    return Some(waiting.job);
                 }
                 None if state.closed => return None,
                 None => {
@@ -216,6 +309,11 @@ mod tests {
 
     use super::*;
 
+    fn pool(threads: usize, queue: usize) -> HashPool {
+        let nice = 0;
+        HashPool::new(Limits { threads, queue, nice }).unwrap()
+    }
+
     /// Runs a test without a server around it.
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread()
@@ -231,7 +329,7 @@ mod tests {
         let mut future = Box::pin({
             let pool = pool.clone();
             async move {
-                pool.run(move || {
+                pool.run("a", move || {
                     started.send(()).unwrap();
                     let _ = held.recv();
                 })
@@ -259,9 +357,9 @@ mod tests {
 
     #[test]
     fn results_come_back_from_named_threads_and_are_counted() {
-        let pool = HashPool::new(2, 4).unwrap();
+        let pool = pool(2, 4);
 
-        let name = block_on(pool.run(|| thread::current().name().map(str::to_owned)));
+        let name = block_on(pool.run("a", || thread::current().name().map(str::to_owned)));
 
         assert!(name.unwrap().unwrap().starts_with("hash-"));
         assert_eq!(pool.completed(), 1);
@@ -270,42 +368,42 @@ mod tests {
 
     #[test]
     fn a_full_queue_is_busy_at_once() {
-        let pool = HashPool::new(1, 1).unwrap();
+        let pool = pool(1, 1);
         let (release, running) = hold(&pool);
-        let mut waiting = Box::pin(pool.run(|| 2));
+        let mut waiting = Box::pin(pool.run("a", || 2));
         poll_once(&mut waiting);
 
         assert_eq!(pool.depth(), 1);
-        assert_eq!(block_on(pool.run(|| 3)), Err(Busy));
+        assert_eq!(block_on(pool.run("a", || 3)), Err(Busy));
 
         drop(release);
         assert_eq!(block_on(running), Ok(()));
         assert_eq!(block_on(waiting), Ok(2));
-        assert_eq!(block_on(pool.run(|| 4)), Ok(4));
+        assert_eq!(block_on(pool.run("a", || 4)), Ok(4));
         assert_eq!(pool.completed(), 3);
     }
 
     #[test]
     fn without_a_queue_a_free_thread_still_takes_jobs() {
-        let pool = HashPool::new(1, 0).unwrap();
+        let pool = pool(1, 0);
         for number in 0..100 {
-            assert_eq!(block_on(pool.run(move || number)), Ok(number));
+            assert_eq!(block_on(pool.run("a", move || number)), Ok(number));
         }
         let (_release, _running) = hold(&pool);
 
-        assert_eq!(block_on(pool.run(|| ())), Err(Busy));
+        assert_eq!(block_on(pool.run("a", || ())), Err(Busy));
     }
 
     #[test]
     fn an_abandoned_job_never_starts_and_frees_its_place() {
-        let pool = HashPool::new(1, 1).unwrap();
+        let pool = pool(1, 1);
         let (release, running) = hold(&pool);
         let (touched, touch) = mpsc::channel();
-        let mut abandoned = Box::pin(pool.run(move || touched.send(()).unwrap()));
+        let mut abandoned = Box::pin(pool.run("a", move || touched.send(()).unwrap()));
         poll_once(&mut abandoned);
         drop(abandoned);
 
-        let mut wanted = Box::pin(pool.run(|| 1));
+        let mut wanted = Box::pin(pool.run("a", || 1));
         poll_once(&mut wanted);
         drop(release);
 
@@ -317,37 +415,37 @@ mod tests {
 
     #[test]
     fn an_abandoned_job_is_skipped_by_the_thread_too() {
-        let pool = HashPool::new(1, 8).unwrap();
+        let pool = pool(1, 8);
         let (release, running) = hold(&pool);
-        let mut abandoned = Box::pin(pool.run(|| ()));
+        let mut abandoned = Box::pin(pool.run("a", || ()));
         poll_once(&mut abandoned);
         drop(abandoned);
         drop(release);
 
         assert_eq!(block_on(running), Ok(()));
-        assert_eq!(block_on(pool.run(|| 1)), Ok(1));
+        assert_eq!(block_on(pool.run("a", || 1)), Ok(1));
         assert_eq!(pool.completed(), 2);
     }
 
     #[test]
     fn a_panicking_job_is_an_error_and_its_thread_lives_on() {
-        let pool = HashPool::new(1, 1).unwrap();
+        let pool = pool(1, 1);
 
-        let result: Result<(), Busy> = block_on(pool.run(|| panic!("on purpose")));
+        let result: Result<(), Busy> = block_on(pool.run("a", || panic!("on purpose")));
 
         assert_eq!(result, Err(Busy));
-        assert_eq!(block_on(pool.run(|| 1)), Ok(1));
+        assert_eq!(block_on(pool.run("a", || 1)), Ok(1));
         assert_eq!(pool.completed(), 2);
     }
 
     #[test]
     fn threads_end_with_the_last_handle() {
-        let pool = HashPool::new(3, 1).unwrap();
+        let pool = pool(3, 1);
         let shared = Arc::downgrade(&pool.0.0);
         let clone = pool.clone();
 
         drop(pool);
-        assert_eq!(block_on(clone.run(|| 1)), Ok(1));
+        assert_eq!(block_on(clone.run("a", || 1)), Ok(1));
         drop(clone);
 
         wait_until(|| shared.strong_count() == 0);
@@ -355,14 +453,51 @@ mod tests {
 
     #[test]
     fn all_threads_work_at_once() {
-        let pool = HashPool::new(3, 0).unwrap();
+        let pool = pool(3, 0);
 
         let held: Vec<_> = (0..3).map(|_| hold(&pool)).collect();
 
-        assert_eq!(block_on(pool.run(|| ())), Err(Busy));
+        assert_eq!(block_on(pool.run("a", || ())), Err(Busy));
         for (release, running) in held {
             drop(release);
             assert_eq!(block_on(running), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_client_who_fills_the_queue_makes_room_for_another() {
+        let pool = pool(1, 2);
+        let (release, running) = hold(&pool);
+        let mut first = Box::pin(pool.run("a", || 1));
+        poll_once(&mut first);
+        let mut second = Box::pin(pool.run("a", || 2));
+        poll_once(&mut second);
+
+        assert_eq!(block_on(pool.run("a", || 3)), Err(Busy));
+        let mut others = Box::pin(pool.run("b", || 4));
+        poll_once(&mut others);
+        assert_eq!(block_on(second), Err(Busy), "the last of the longest line");
+        assert_eq!(block_on(pool.run("c", || 5)), Err(Busy), "one each is fair");
+
+        drop(release);
+        assert_eq!(block_on(running), Ok(()));
+        assert_eq!(block_on(first), Ok(1));
+        assert_eq!(block_on(others), Ok(4));
+    }
+
+    #[test]
+    fn threads_give_way_as_told() {
+        let nice_of = |nice| {
+            let limits = Limits { threads: 1, queue: 0, nice };
+            let pool = HashPool::new(limits).unwrap();
+            let nice = block_on(pool.run("a", || {
+                rustix::process::getpriority_process(Some(gettid()))
+            }));
+            nice.unwrap().unwrap()
+        };
+        let usual = nice_of(0);
+
+        assert_eq!(nice_of(19), 19);
+        assert_eq!(nice_of(0), usual, "the process itself was not touched");
     }
 }
