@@ -148,33 +148,24 @@ impl Auth {
     /// The owner of a token. Whether the owner is active is for the caller to
     /// ask, since DRF answers that with other words.
     pub async fn find_user_by_token(&self, token: &Token) -> Result<Option<User>, AuthError> {
-        let sealed = self.0.keyring.token_row_key(token);
-        let found = {
-            let key = sealed.clone();
-            self.0
-                .database
-                .read(move |c| models::token::find_user(c, &key))
-                .await?
+        let database = &self.0.database;
+        let row_key = self.0.keyring.token_row_key(token);
+        let is_sealed = self.0.keyring.is_sealed();
+        let clear = is_sealed.then(|| token.expose().to_owned());
+        let sealed = row_key.clone();
+        let found = database
+            .read(move |c| models::token::find_user(c, &row_key, clear.as_deref()))
+            .await?;
+        let Some((found_key, user)) = found else {
+            return Ok(None);
         };
-        if found.is_some() || !self.0.keyring.is_sealed() {
-            return Ok(found);
-        }
         // A clear row that Django left: good, and sealed now that it is used.
-        let clear = token.expose().to_owned();
-        let found = {
-            let key = clear.clone();
-            self.0
-                .database
-                .read(move |c| models::token::find_user(c, &key))
-                .await?
-        };
-        if found.is_some() {
-            self.0
-                .database
-                .write(move |c| models::token::replace_key(c, &clear, &sealed, None))
+        if found_key != sealed {
+            database
+                .write(move |c| models::token::replace_key(c, &found_key, &sealed, None))
                 .await?;
         }
-        Ok(found)
+        Ok(Some(user))
     }
 
     /// Ends a user's login: the token, and the session if there is one.
@@ -256,7 +247,9 @@ impl Auth {
         let hasher = self.0.hasher;
         self.0
             .pool
-            .run(&client.network(), move || hasher.make(&password, &mut rand::rng()))
+            .run(&client.network(), move || {
+                hasher.make(&password, &mut rand::rng())
+            })
             .await?
             .map_err(|_: MakeError| AuthError::InvalidCredentials)
     }

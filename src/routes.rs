@@ -22,7 +22,7 @@ use crate::http::negotiate::{self, Renderers};
 use crate::http::session_cookie::SessionCookie;
 use crate::http::session_store::DjangoSessionStore;
 use crate::http::view::{self, Permission, View};
-use crate::http::{body, headers, host, page, session_cookie};
+use crate::http::{authentication, body, headers, host, page, session_cookie};
 use crate::settings::AllowedHosts;
 
 static LOGIN: View = View {
@@ -52,16 +52,15 @@ static OBTAIN_TOKEN: View = View {
 
 /// A DRF view: what is decided before its handler runs stands in the `View`.
 macro_rules! api {
-    ($view:ident, $($path:literal),+) => {
-        web::resource([$($path),+])
-            .wrap(from_fn(|request, next| view::serve(&$view, request, next)))
+    ($view:ident, $path:expr) => {
+        web::resource($path).wrap(from_fn(|request, next| view::serve(&$view, request, next)))
     };
 }
 
 /// A page, for browsers only, and its `Allow` header.
 macro_rules! page {
-    ($allow:literal, $($path:literal),+) => {
-        web::resource([$($path),+])
+    ($allow:literal, $path:expr) => {
+        web::resource($path)
             .guard(guard::fn_guard(wants_page))
             .wrap(from_fn(page::serve))
             .default_service(web::route().to(|| async { not_found::page_not_allowed($allow) }))
@@ -111,11 +110,12 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         )
         .build();
     // Who is asking is found out inside of these, so the last one runs first.
-    let with_sessions = web::scope("")
+    let mut with_cookies = web::scope("")
         .wrap(IdentityMiddleware::builder().id_key(USER_ID).build())
         .wrap(sessions)
         .wrap(from_fn(csrf::replace_malformed))
-        .wrap(from_fn(session_cookie::translate))
+        .wrap(from_fn(session_cookie::translate));
+    let mut for_our_hosts = web::scope("")
         .wrap(from_fn(body::receive))
         .wrap(Condition::new(
             !csrf.cors_origins.is_empty(),
@@ -136,35 +136,43 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
     for file in static_files::FILES {
         app.service(read_only(file.path).route(get().to(static_files::show_file)));
     }
-    app.service(
-        with_sessions
-            // For people at a browser
+    // Each path is a resource of its own: a list of them would be matched by
+    // regular expressions, all of them one after the other.
+    for slash in ["/", ""] {
+        let at = |path: &str| format!("{path}{slash}");
+        // The one request that every service asks: it goes past the sessions.
+        for_our_hosts = for_our_hosts.service(
+            api!(USER, at("/api/v1/user"))
+                .guard(guard::fn_guard(brings_only_a_token))
+                .to(user::show_user),
+        );
+        with_cookies = with_cookies
+            // For programs
+            .service(api!(USER, at("/api/v1/user")).to(user::show_user))
+            .service(api!(LOGIN, at("/api/v1/login")).to(login::submit_login))
+            .service(api!(LOGOUT, at("/api/v1/logout")).to(logout::submit_logout))
+            .service(api!(OBTAIN_TOKEN, at("/api-token-auth")).to(obtain_token::obtain_token))
+            // For people at a browser, and then for programs again
             .service(
-                page!("GET, HEAD, POST", "/login/", "/login")
+                page!("GET, HEAD, POST", at("/login"))
                     .route(get().to(login::show_login))
                     .route(web::post().to(login::submit_login_form)),
             )
+            .service(page!("POST", at("/logout")).route(web::post().to(logout::submit_logout_form)))
             .service(
-                page!("POST", "/logout/", "/logout")
-                    .route(web::post().to(logout::submit_logout_form)),
-            )
-            .service(
-                page!("GET, HEAD, POST", "/account/", "/account")
+                page!("GET, HEAD, POST", at("/account"))
                     .route(get().to(account::show_account))
                     .route(web::post().to(account::show_token)),
             )
-            .service(page!("GET, HEAD", "/").route(get().to(account::to_account)))
-            // For programs
-            .service(api!(LOGIN, "/api/v1/login/", "/api/v1/login").to(login::submit_login))
-            .service(api!(LOGIN, "/login/", "/login").to(login::submit_login))
-            .service(api!(LOGOUT, "/api/v1/logout/", "/api/v1/logout").to(logout::submit_logout))
-            .service(api!(LOGOUT, "/logout/", "/logout").to(logout::submit_logout))
-            .service(api!(USER, "/api/v1/user/", "/api/v1/user").to(user::show_user))
-            .service(
-                api!(OBTAIN_TOKEN, "/api-token-auth/", "/api-token-auth")
-                    .to(obtain_token::obtain_token),
-            )
-            .default_service(web::route().to(not_found::not_found)),
+            .service(api!(LOGIN, at("/login")).to(login::submit_login))
+            .service(api!(LOGOUT, at("/logout")).to(logout::submit_logout));
+    }
+    app.service(
+        for_our_hosts.service(
+            with_cookies
+                .service(page!("GET, HEAD", "/").route(get().to(account::to_account)))
+                .default_service(web::route().to(not_found::not_found)),
+        ),
     );
 }
 
@@ -182,6 +190,12 @@ fn get() -> Route {
 /// A browser that wants to read the answer; others go on to the API.
 fn wants_page(context: &GuardContext<'_>) -> bool {
     negotiate::wants_page(context.head())
+}
+
+/// A program that has no cookie, and needs no session to be looked for.
+fn brings_only_a_token(context: &GuardContext<'_>) -> bool {
+    let headers = context.head().headers();
+    authentication::has_token(headers) && !headers.contains_key(header::COOKIE)
 }
 
 /// CORS for the listed origins, and for nobody else.

@@ -1,9 +1,11 @@
 //! Who is asking: DRF's `TokenAuthentication`, then its `SessionAuthentication`.
 
+use std::borrow::Cow;
+
 use actix_identity::Identity;
 use actix_session::Session;
 use actix_web::dev::{Payload, ServiceRequest};
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, web};
 
 use super::cookies::RequestCookies;
@@ -16,10 +18,7 @@ use crate::auth::{Auth, Token};
 
 /// Whether the request brings a token, good or bad: then no session counts.
 pub fn has_token(headers: &HeaderMap) -> bool {
-    headers
-        .contains_key(AUTHORIZATION)
-        .then(|| authorization(headers))
-        .is_some_and(|header| words(&header).next().is_some_and(is_scheme))
+    words(&authorization(headers)).next().is_some_and(is_scheme)
 }
 
 /// The user who is asking; `None` if nobody says who they are.
@@ -110,12 +109,12 @@ fn auth(request: &ServiceRequest) -> Result<&Auth, ApiError> {
 }
 
 /// Two headers are one with a comma, as WSGI servers join them.
-fn authorization(headers: &HeaderMap) -> Vec<u8> {
-    let values: Vec<&[u8]> = headers
-        .get_all(AUTHORIZATION)
-        .map(|value| value.as_bytes())
-        .collect();
-    values.join(&b","[..])
+fn authorization(headers: &HeaderMap) -> Cow<'_, [u8]> {
+    let mut values = headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let first = values.next().unwrap_or_default();
+    values.fold(Cow::Borrowed(first), |joined, value| {
+        Cow::Owned([&joined, value].join(&b","[..]))
+    })
 }
 
 fn is_scheme(word: &[u8]) -> bool {

@@ -165,7 +165,13 @@ impl Report {
         let is_calm = self.refused == 0 && self.longest_wait < LONG_WAIT;
         (is_due && !is_calm).then(|| {
             let last = Some(Instant::now());
-            std::mem::replace(self, Self { last, ..Self::default() })
+            std::mem::replace(
+                self,
+                Self {
+                    last,
+                    ..Self::default()
+                },
+            )
         })
     }
 
@@ -311,7 +317,12 @@ mod tests {
 
     fn pool(threads: usize, queue: usize) -> HashPool {
         let nice = 0;
-        HashPool::new(Limits { threads, queue, nice }).unwrap()
+        HashPool::new(Limits {
+            threads,
+            queue,
+            nice,
+        })
+        .unwrap()
     }
 
     /// Runs a test without a server around it.
@@ -488,11 +499,14 @@ mod tests {
     #[test]
     fn threads_give_way_as_told() {
         let nice_of = |nice| {
-            let limits = Limits { threads: 1, queue: 0, nice };
+            let limits = Limits {
+                threads: 1,
+                queue: 0,
+                nice,
+            };
             let pool = HashPool::new(limits).unwrap();
-            let nice = block_on(pool.run("a", || {
-                rustix::process::getpriority_process(Some(gettid()))
-            }));
+            let nice =
+                block_on(pool.run("a", || rustix::process::getpriority_process(Some(gettid()))));
             nice.unwrap().unwrap()
         };
         let usual = nice_of(0);
