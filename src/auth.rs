@@ -34,15 +34,17 @@ pub use self::login::LogIn;
 use self::password::pool::{HashPool, Limits};
 use self::password::{Hasher, MakeError};
 pub use self::profile::{Profile, ProfileError};
+use self::session::FoundSession;
 pub use self::session::SessionUser;
 pub use self::session_key::SessionKey;
 use self::throttle::Throttle;
 pub use self::token::Token;
 use self::workload::SharedWorkload;
-use crate::db::{Connection, Database};
+use crate::db::{Connection, Database, LookUps};
 use crate::django::{SessionAuthHash, SessionCodec};
+use crate::models::token::Owner;
 use crate::models::user::User;
-use crate::models::{self, Timestamp, UserId};
+use crate::models::{self, RowKeys, Timestamp, UserId};
 use crate::settings::Settings;
 
 /// Who may log in, who is logged in, and how that ends; cheap to clone.
@@ -51,6 +53,10 @@ pub struct Auth(Arc<Inner>);
 
 struct Inner {
     database: Database,
+    /// The three look-ups of a check.
+    tokens: LookUps<RowKeys, Owner>,
+    sessions: LookUps<RowKeys, Arc<FoundSession>>,
+    users: LookUps<UserId, Arc<User>>,
     pool: HashPool,
     hasher: Hasher,
     workload: SharedWorkload,
@@ -68,7 +74,12 @@ struct Inner {
 impl Auth {
     /// Starts the hashing threads.
     pub fn new(settings: &Settings, database: Database, clock: Clock) -> std::io::Result<Self> {
+        let codec = SessionCodec::new(&settings.secret_keys);
+        let decoder = codec.clone();
         Ok(Self(Arc::new(Inner {
+            tokens: database.look_ups(models::token::find_owners),
+            sessions: database.look_ups(move |c, keys| session::find(c, keys, &decoder)),
+            users: database.look_ups(models::user::find_all),
             database,
             pool: HashPool::new(Limits {
                 threads: settings.hash_threads.get(),
@@ -79,7 +90,7 @@ impl Auth {
             workload: SharedWorkload::new(&settings.hasher),
             upgrades_hashes: settings.upgrades_hashes,
             keyring: Keyring::new(settings.storage, &settings.secret_keys),
-            codec: SessionCodec::new(&settings.secret_keys),
+            codec,
             session_hash: SessionAuthHash::new(&settings.secret_keys),
             session_age: settings.session_age,
             session_idle: settings.session_idle,
@@ -147,22 +158,17 @@ impl Auth {
 
     /// The owner of a token. Whether the owner is active is for the caller to
     /// ask, since DRF answers that with other words.
-    pub async fn find_user_by_token(&self, token: &Token) -> Result<Option<User>, AuthError> {
-        let database = &self.0.database;
-        let row_key = self.0.keyring.token_row_key(token);
-        let is_sealed = self.0.keyring.is_sealed();
-        let clear = is_sealed.then(|| token.expose().to_owned());
-        let sealed = row_key.clone();
-        let found = database
-            .read(move |c| models::token::find_user(c, &row_key, clear.as_deref()))
-            .await?;
-        let Some((found_key, user)) = found else {
+    pub async fn find_user_by_token(&self, token: &Token) -> Result<Option<Arc<User>>, AuthError> {
+        let keys = self.0.keyring.token_row_keys(token);
+        let sealed = keys.key.clone();
+        let Some((found, user)) = self.0.tokens.get(keys).await? else {
             return Ok(None);
         };
         // A clear row that Django left: good, and sealed now that it is used.
-        if found_key != sealed {
-            database
-                .write(move |c| models::token::replace_key(c, &found_key, &sealed, None))
+        if found != sealed {
+            self.0
+                .database
+                .write(move |c| models::token::replace_key(c, &found, &sealed, None))
                 .await?;
         }
         Ok(Some(user))

@@ -8,6 +8,7 @@
 //! connection needs at its start, and what [`inspect`] asks about the database.
 
 pub mod inspect;
+pub mod look_ups;
 mod migrations;
 mod postgres;
 mod sqlite;
@@ -22,6 +23,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::QueryResult;
 use diesel::sqlite::SqliteConnection;
 
+pub use self::look_ups::{LookUps, Remembered};
 pub use self::migrations::MigrateError;
 pub use self::url::DatabaseUrl;
 pub use self::user_table::UserTable;
@@ -129,6 +131,9 @@ pub enum DatabaseError {
     /// A connection could not be opened.
     #[error("{0}")]
     Connect(#[from] diesel::ConnectionError),
+    /// One failure for all who were waiting for the same query.
+    #[error(transparent)]
+    Shared(Arc<DatabaseError>),
     /// The database refused a statement.
     #[error("{0}")]
     Query(#[from] diesel::result::Error),
@@ -167,12 +172,13 @@ pub enum OpenError {
 /// A handle on the database; cheap to clone.
 #[derive(Clone)]
 pub struct Database {
-    backend: Arc<Backend>,
+    backend: Backend,
     url: DatabaseUrl,
 }
 
+#[derive(Clone)]
 enum Backend {
-    Sqlite(sqlite::Sqlite),
+    Sqlite(Arc<sqlite::Sqlite>),
     Postgres(postgres::Postgres),
 }
 
@@ -180,13 +186,15 @@ impl Database {
     /// Connects, and creates the file of a SQLite database that is not there.
     pub fn open(url: &DatabaseUrl, users: &UserTable, pool_size: u32) -> Result<Self, OpenError> {
         let backend = match url {
-            DatabaseUrl::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path, users)?),
+            DatabaseUrl::Sqlite(path) => {
+                Backend::Sqlite(Arc::new(sqlite::Sqlite::open(path, users)?))
+            }
             DatabaseUrl::Postgres(text) => {
                 Backend::Postgres(postgres::Postgres::open(url, text, users, pool_size)?)
             }
         };
         Ok(Self {
-            backend: Arc::new(backend),
+            backend,
             url: url.clone(),
         })
     }
@@ -211,7 +219,7 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        match &*self.backend {
+        match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.read(work),
             Backend::Postgres(postgres) => postgres.run(false, work).await,
         }
@@ -222,13 +230,10 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        match &*self.backend {
-            Backend::Sqlite(_) => {
-                let backend = Arc::clone(&self.backend);
-                let read = tokio::task::spawn_blocking(move || match &*backend {
-                    Backend::Sqlite(sqlite) => sqlite.read(work),
-                    Backend::Postgres(_) => Err(DatabaseError::NoAnswer),
-                });
+        match &self.backend {
+            Backend::Sqlite(sqlite) => {
+                let sqlite = Arc::clone(sqlite);
+                let read = tokio::task::spawn_blocking(move || sqlite.read(work));
                 read.await.unwrap_or(Err(DatabaseError::NoAnswer))
             }
             Backend::Postgres(postgres) => postgres.run(false, work).await,
@@ -240,7 +245,7 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        match &*self.backend {
+        match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.write(work).await,
             Backend::Postgres(postgres) => postgres.run(true, work).await,
         }

@@ -13,8 +13,61 @@ pub mod user;
 
 pub use self::columns::{Timestamp, UserId};
 
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+
 use diesel::prelude::QueryResult;
 use diesel::result::Error;
+
+use crate::db::Remembered;
+
+/// The primary key of a row, and the one that it has if the row is in another
+/// form: a clear key that has not been sealed yet. The first tells them apart.
+#[derive(Clone)]
+pub struct RowKeys {
+    /// The key.
+    pub key: String,
+    /// Looked for only where there is no such row.
+    pub or_else: Option<String>,
+}
+
+impl PartialEq for RowKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for RowKeys {}
+
+impl Hash for RowKeys {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl Remembered for RowKeys {
+    fn without_secrets(self) -> Self {
+        let or_else = None;
+        Self { or_else, ..self }
+    }
+}
+
+impl RowKeys {
+    /// All of them, of many.
+    fn of_all(keys: &[Self]) -> Vec<&str> {
+        let others = keys.iter().filter_map(|keys| keys.or_else.as_deref());
+        keys.iter()
+            .map(|keys| keys.key.as_str())
+            .chain(others)
+            .collect()
+    }
+
+    /// The row among those found.
+    fn choose<'a, V>(&self, found: &'a HashMap<String, V>) -> Option<&'a V> {
+        let or_else = || self.or_else.as_ref().and_then(|key| found.get(key));
+        found.get(&self.key).or_else(or_else)
+    }
+}
 
 /// A row that may be missing, or that nobody can read: SQLite keeps what it is
 /// given, a BLOB in a column of text too. Such a row is as good as none, so

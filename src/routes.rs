@@ -121,7 +121,10 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
             !csrf.cors_origins.is_empty(),
             cors(&csrf.cors_origins),
         ))
-        .wrap(from_fn(headers::without_idle_cors))
+        .wrap(Condition::new(
+            !csrf.cors_origins.is_empty(),
+            from_fn(headers::without_idle_cors),
+        ))
         .wrap(from_fn(host::check));
 
     app.app_data(auth)

@@ -24,7 +24,7 @@ use subtle::ConstantTimeEq;
 use super::session_key::SessionKey;
 use super::token::Token;
 use crate::django::{SecretKey, SecretKeys};
-use crate::models::UserId;
+use crate::models::{RowKeys, UserId};
 use crate::settings::Storage;
 
 type HmacSha256 = Hmac<Sha256>;
@@ -74,6 +74,14 @@ impl Keyring {
         }
     }
 
+    /// The primary keys under which that token's row may stand.
+    pub fn token_row_keys(&self, token: &Token) -> RowKeys {
+        RowKeys {
+            key: self.token_row_key(token),
+            or_else: self.is_sealed().then(|| token.expose().to_owned()),
+        }
+    }
+
     /// The token whose row has that primary key, if it can be made again: by
     /// any of the secret keys, and only for the user it was made for.
     pub fn recover_token(&self, user: UserId, row_key: &str) -> Option<Token> {
@@ -89,6 +97,14 @@ impl Keyring {
                 let made = seal_token(token.expose());
                 made.as_bytes().ct_eq(row_key.as_bytes()).into()
             })
+    }
+
+    /// The primary keys under which that session's row may stand.
+    pub fn session_row_keys(&self, key: &SessionKey) -> RowKeys {
+        RowKeys {
+            key: self.session_row_key(key),
+            or_else: self.is_sealed().then(|| key.expose().to_owned()),
+        }
     }
 
     /// The primary key under which that session's row stands.

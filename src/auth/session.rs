@@ -1,5 +1,6 @@
 //! Sessions: whose they are, and when they are nobody's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
@@ -8,9 +9,10 @@ use serde_json::Value;
 
 use super::{Auth, AuthError, SessionKey};
 use crate::db::Connection;
-use crate::django::{HashMatch, SessionData};
+use crate::django::{HashMatch, SessionCodec, SessionData};
+use crate::models::session::StoredSession;
 use crate::models::user::User;
-use crate::models::{self, Timestamp, UserId};
+use crate::models::{self, RowKeys, Timestamp, UserId};
 
 /// Django's names in the session data.
 pub const USER_ID: &str = "_auth_user_id";
@@ -29,15 +31,52 @@ pub enum SessionRow {
     /// Django's format.
     Undecodable,
     /// Its data.
-    Live(SessionData),
+    Live(Arc<SessionData>),
+}
+
+/// A row that was looked up, decoded.
+pub(super) struct FoundSession {
+    key: String,
+    expires: Timestamp,
+    /// `None` if nobody can read it.
+    data: Option<Arc<SessionData>>,
+}
+
+impl FoundSession {
+    fn of(row: StoredSession, codec: &SessionCodec) -> Self {
+        Self {
+            data: codec.decode(&row.data).ok().map(Arc::new),
+            key: row.key,
+            expires: row.expires,
+        }
+    }
+
+    fn as_of(&self, now: Timestamp) -> SessionRow {
+        match &self.data {
+            _ if self.expires <= now => SessionRow::Missing,
+            None => SessionRow::Undecodable,
+            Some(data) => SessionRow::Live(Arc::clone(data)),
+        }
+    }
+}
+
+/// The sessions with those row keys.
+pub(super) fn find(
+    connection: &mut Connection<'_>,
+    keys: &[RowKeys],
+    codec: &SessionCodec,
+) -> QueryResult<Vec<Option<Arc<FoundSession>>>> {
+    let decoded = |row| Arc::new(FoundSession::of(row, codec));
+    let rows = models::session::find(connection, keys)?;
+    Ok(rows.into_iter().map(|row| row.map(decoded)).collect())
 }
 
 /// Whose session some data is.
 pub enum SessionUser {
     /// An active user's, whose password is still the one of the login.
-    User(User),
+    User(Arc<User>),
     /// The same, but signed with one of the fallback keys: to be renewed.
-    UserOfOldKey(User),
+    UserOfOldKey(Arc<User>),
     /// Nobody's: no user in it, or one who is gone, or not active.
     Nobody,
     /// It was a user's, but the password has changed: the row must go.
@@ -64,43 +103,26 @@ fn user_id(data: &SessionData) -> Option<UserId> {
 impl Auth {
     /// Reads the row of a session key.
     pub async fn find_session(&self, key: &SessionKey) -> Result<SessionRow, AuthError> {
-        let row_key = self.0.keyring.session_row_key(key);
-        let now = self.now();
-        let found = self.find_row(row_key.clone(), now).await?;
-        if found.is_some() || !self.0.keyring.is_sealed() {
-            let row = self.decode(found);
-            if let SessionRow::Live(data) = &row {
-                self.stay_awake(row_key, data).await?;
-            }
+        let keys = self.0.keyring.session_row_keys(key);
+        let row_key = keys.key.clone();
+        let Some(found) = self.0.sessions.get(keys).await? else {
+            return Ok(SessionRow::Missing);
+        };
+        let row = found.as_of(self.now());
+        let SessionRow::Live(data) = &row else {
             return Ok(row);
-        }
-        // A clear row that Django left: good, and sealed now that it is used.
-        let clear = key.expose().to_owned();
-        let row = self.decode(self.find_row(clear.clone(), now).await?);
-        if matches!(row, SessionRow::Live(_)) {
+        };
+        if found.key == row_key {
+            self.stay_awake(&found, data).await?;
+        } else {
+            // A clear row that Django left: good, and sealed now that it is used.
+            let clear = found.key.clone();
             self.0
                 .database
                 .write(move |c| models::session::replace_key(c, &clear, &row_key))
                 .await?;
         }
         Ok(row)
-    }
-
-    async fn find_row(&self, row_key: String, now: Timestamp) -> Result<Option<String>, AuthError> {
-        let row = self
-            .0
-            .database
-            .read(move |c| models::session::find_live(c, &row_key, now))
-            .await?;
-        Ok(row)
-    }
-
-    fn decode(&self, found: Option<String>) -> SessionRow {
-        match found.map(|text| self.0.codec.decode(&text)) {
-            None => SessionRow::Missing,
-            Some(Err(_)) => SessionRow::Undecodable,
-            Some(Ok(data)) => SessionRow::Live(data),
-        }
     }
 
     /// When a session with that data ends if nobody uses it from now on.
@@ -135,19 +157,14 @@ impl Auth {
     /// Moves the end of a session that is being used. It is written once in a
     /// tenth of the idle time, not with every request. Sessions that Django
     /// made have no mark, and live as long as Django said.
-    async fn stay_awake(&self, row_key: String, data: &SessionData) -> Result<(), AuthError> {
+    async fn stay_awake(&self, found: &FoundSession, data: &SessionData) -> Result<(), AuthError> {
         let Some(idle) = self.0.session_idle.filter(|_| data.contains_key(ENDS)) else {
             return Ok(());
         };
-        let key = row_key.clone();
-        let expires = self
-            .0
-            .database
-            .read(move |c| models::session::find_expiry(c, &key))
-            .await?;
         let end = self.session_end(data);
-        let gains = expires.and_then(|expires| (end.to_utc() - expires.to_utc()).to_std().ok());
-        if gains.is_some_and(|gained| gained > idle / 10) {
+        let gained = (end.to_utc() - found.expires.to_utc()).to_std();
+        if gained.is_ok_and(|gained| gained > idle / 10) {
+            let row_key = found.key.clone();
             self.0
                 .database
                 .write(move |c| models::session::update_expiry(c, &row_key, end))
@@ -161,11 +178,7 @@ impl Auth {
         let Some(id) = user_id(data) else {
             return Ok(SessionUser::Nobody);
         };
-        let user = self
-            .0
-            .database
-            .read(move |c| models::user::find(c, id))
-            .await?;
+        let user = self.0.users.get(id).await?;
         Ok(match user.filter(|user| user.is_active) {
             None => SessionUser::Nobody,
             Some(user) => match self.hash_match(data, &user) {
@@ -271,24 +284,22 @@ impl Auth {
         key: &SessionKey,
         user: &User,
     ) -> QueryResult<Option<SessionData>> {
-        let now = self.now();
-        let row_key = self.0.keyring.session_row_key(key);
-        let mut found = models::session::find_live(connection, &row_key, now)?;
-        if found.is_none() && self.0.keyring.is_sealed() {
-            found = models::session::find_live(connection, key.expose(), now)?;
-        }
+        let keys = [self.0.keyring.session_row_keys(key)];
+        let found = find(connection, &keys, &self.0.codec)?.pop().flatten();
+        let row = found.map_or(SessionRow::Missing, |found| found.as_of(self.now()));
         // As in Django, a row that has expired is left to `clearsessions`.
-        if found.is_none() || self.delete_session_row(connection, key)? == 0 {
+        let is_missing = matches!(row, SessionRow::Missing);
+        if is_missing || self.delete_session_row(connection, key)? == 0 {
             return Ok(None);
         }
-        let SessionRow::Live(data) = self.decode(found) else {
+        let SessionRow::Live(data) = row else {
             return Ok(None);
         };
         let is_anonymous = !data.contains_key(USER_ID);
         let is_same =
             user_id(&data) == Some(user.id) && self.hash_match(&data, user) != HashMatch::No;
         Ok(Some(if is_anonymous || is_same {
-            data
+            Arc::unwrap_or_clone(data)
         } else {
             SessionData::new()
         }))

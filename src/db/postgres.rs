@@ -5,13 +5,18 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::{QueryResult, RunQueryDsl};
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool, PooledConnection};
 
 use super::{Connection, DatabaseError, DatabaseUrl, OpenError, UserTable};
 
 /// Longest wait for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(3);
 
+/// A connection that goes back to the pool when it is dropped.
+pub(super) type Pooled = PooledConnection<ConnectionManager<PgConnection>>;
+
+/// A handle on the pool; cheap to clone.
+#[derive(Clone)]
 pub(super) struct Postgres {
     pool: Pool<ConnectionManager<PgConnection>>,
 }
@@ -72,15 +77,20 @@ impl Postgres {
         Ok(Self { pool })
     }
 
+    /// A connection from the pool, on a thread that may wait for it.
+    pub(super) fn connection(&self) -> Result<Pooled, DatabaseError> {
+        Ok(self.pool.get()?)
+    }
+
     /// Runs `work` on a pooled connection, in a transaction if it `writes`.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         writes: bool,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        let pool = self.pool.clone();
+        let postgres = self.clone();
         tokio::task::spawn_blocking(move || {
-            let mut pooled = pool.get()?;
+            let mut pooled = postgres.connection()?;
             let mut connection = Connection::Postgres(&mut pooled);
             Ok(if writes {
                 connection.transaction(work)
@@ -117,6 +127,9 @@ fn with_limits(url: &str) -> String {
         ("keepalives_interval", "2"),
         ("keepalives_count", "2"),
         ("application_name", "portcullis"),
+        // Of several hosts the one that takes writes: a replica lags behind, and
+        // would let in whoever has just logged out.
+        ("target_session_attrs", "read-write"),
     ] {
         if !url.contains(&format!("{name}=")) {
             url.push(if url.contains('?') { '&' } else { '?' });

@@ -1,6 +1,7 @@
 //! What a handler may ask for in its signature.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
@@ -27,7 +28,7 @@ pub enum Authentication {
 #[derive(Debug, Clone)]
 pub struct CurrentUser {
     /// The user.
-    pub user: User,
+    pub user: Arc<User>,
     /// The proof.
     pub authentication: Authentication,
 }

@@ -1,5 +1,7 @@
 //! Headers that every answer has: Django's security headers, and more.
 
+use std::sync::LazyLock;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -15,21 +17,24 @@ use super::csrf::Csrf;
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                    base-uri 'none'; frame-ancestors 'none'";
 
-/// Django's four, then ours. All are static: nothing is made per request.
-const ALWAYS: [(HeaderName, &str); 6] = [
-    (X_FRAME_OPTIONS, "DENY"),
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (REFERRER_POLICY, "same-origin"),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
-    (CONTENT_SECURITY_POLICY, CSP),
-];
+/// Django's four, then ours. Made once: each value is looked through then.
+static ALWAYS: LazyLock<[(HeaderName, HeaderValue); 6]> = LazyLock::new(|| {
+    [
+        (X_FRAME_OPTIONS, "DENY"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (CONTENT_SECURITY_POLICY, CSP),
+    ]
+    .map(|(name, value)| (name, HeaderValue::from_static(value)))
+});
 
 /// What an answer depends on. It is said of all answers, also of those that
 /// did not look: a cache between us and a client must never mix two of them.
@@ -43,8 +48,8 @@ pub async fn add(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
-    for (name, value) in ALWAYS {
-        headers.insert(name, HeaderValue::from_static(value));
+    for (name, value) in &*ALWAYS {
+        headers.insert(name.clone(), value.clone());
     }
     if csrf.public_url.scheme() == "https" {
         let year = "max-age=31536000";

@@ -4,7 +4,7 @@
 //! first renderer that fits wins; JSON stands before HTML.
 
 use actix_web::dev::RequestHead;
-use actix_web::http::header::ACCEPT;
+use actix_web::http::header::{ACCEPT, HeaderValue};
 
 use super::error::ApiError;
 
@@ -37,7 +37,13 @@ const COMPACT: Format = Format::Json { indent: None };
 /// The form that this client takes.
 pub fn negotiate(head: &RequestHead, renderers: Renderers) -> Result<Format, ApiError> {
     let html = renderers == Renderers::JsonAndHtml;
-    let query = head.uri.query().unwrap_or_default();
+    let query = head.uri.query();
+    let accept = head.headers().get(ACCEPT).map(HeaderValue::as_bytes);
+    // What most programs send.
+    if query.is_none() && matches!(accept, None | Some(b"*/*" | b"application/json")) {
+        return Ok(COMPACT);
+    }
+    let query = query.unwrap_or_default();
     let asked = form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| name == "format")
         .last();
@@ -47,10 +53,10 @@ pub fn negotiate(head: &RequestHead, renderers: Renderers) -> Result<Format, Api
         Some("api") if html => return Ok(Format::Html),
         Some(_) => return Err(ApiError::NotFound),
     }
-    let Some(accept) = head.headers().get(ACCEPT) else {
+    let Some(accept) = accept else {
         return Ok(COMPACT);
     };
-    let accept = String::from_utf8_lossy(accept.as_bytes());
+    let accept = String::from_utf8_lossy(accept);
     let accept = accept.as_ref();
     let accept = accept.get(..MAX_ACCEPT).unwrap_or(accept);
     by_accept(accept, html).ok_or(ApiError::NotAcceptable)

@@ -11,6 +11,7 @@
 //! whose session it is.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use actix_session::storage::{
     LoadError, SaveError, SessionKey as StoreKey, SessionStore, UpdateError,
@@ -84,7 +85,7 @@ impl SessionStore for DjangoSessionStore {
         };
         let data = match self.auth.find_session(&key).await {
             Ok(SessionRow::Missing) => return Ok(None),
-            Ok(SessionRow::Undecodable) => SessionData::new(),
+            Ok(SessionRow::Undecodable) => Arc::default(),
             Ok(SessionRow::Live(data)) => data,
             Err(error) => {
                 tracing::error!(%error, "a session could not be looked up");

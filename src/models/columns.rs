@@ -9,10 +9,14 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types;
 use diesel::sqlite::Sqlite;
 
+use crate::db::Remembered;
+
 /// A user's primary key: `integer` or `bigint`, as the project made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::BigInt)]
 pub struct UserId(pub i64);
+
+impl Remembered for UserId {}
 
 impl std::fmt::Display for UserId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,30 +1,67 @@
 //! `django_session`: one row a session, opaque but to [`crate::django`].
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
-use super::{Timestamp, readable};
+use super::{RowKeys, Timestamp, readable};
 use crate::db::{Connection, on};
 use crate::schema::django_session;
 
-/// The data of a session that has not expired.
-pub fn find_live(
-    connection: &mut Connection<'_>,
-    key: &str,
-    now: Timestamp,
-) -> QueryResult<Option<String>> {
-    readable(on!(connection, c => django_session::table
-        .filter(django_session::session_key.eq(key))
-        .filter(django_session::expire_date.gt(now))
-        .select(django_session::session_data)
-        .get_result(c)))
+/// A session as it is stored, expired or not.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = django_session)]
+pub struct StoredSession {
+    /// The row key.
+    #[diesel(column_name = session_key)]
+    pub key: String,
+    /// See [`crate::django::SessionCodec`].
+    #[diesel(column_name = session_data)]
+    pub data: String,
+    /// When it ends.
+    #[diesel(column_name = expire_date)]
+    pub expires: Timestamp,
 }
 
-/// When a session expires.
-pub fn find_expiry(connection: &mut Connection<'_>, key: &str) -> QueryResult<Option<Timestamp>> {
-    readable(on!(connection, c => django_session::table
-        .filter(django_session::session_key.eq(key))
-        .select(django_session::expire_date)
-        .get_result(c)))
+/// A row key's row, or several's. A macro, since it is another type for each
+/// backend.
+macro_rules! stored {
+    (key.$is:ident($key:expr)) => {
+        django_session::table
+            .filter(django_session::session_key.$is($key))
+            .select(StoredSession::as_select())
+    };
+}
+
+/// The sessions with those row keys: one statement for each on SQLite, one for
+/// all on PostgreSQL.
+pub fn find(
+    connection: &mut Connection<'_>,
+    keys: &[RowKeys],
+) -> QueryResult<Vec<Option<StoredSession>>> {
+    match connection {
+        Connection::Sqlite(c) => keys
+            .iter()
+            .map(|RowKeys { key, or_else }| {
+                readable(match or_else {
+                    None => stored!(key.eq(key)).get_result(&mut **c),
+                    Some(or_else) => stored!(key.eq(key))
+                        .union_all(stored!(key.eq(or_else)))
+                        .limit(1)
+                        .get_result(&mut **c),
+                })
+            })
+            .collect(),
+        Connection::Postgres(c) => {
+            let found = stored!(key.eq_any(RowKeys::of_all(keys))).load(&mut **c)?;
+            let by_key = |session: StoredSession| (session.key.clone(), session);
+            let found: HashMap<String, StoredSession> = found.into_iter().map(by_key).collect();
+            Ok(keys
+                .iter()
+                .map(|keys| keys.choose(&found).cloned())
+                .collect())
+        }
+    }
 }
 
 /// Inserts a session.

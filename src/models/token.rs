@@ -1,36 +1,61 @@
 //! `authtoken_token`: DRF's one token a user.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use diesel::prelude::*;
 
 use super::user::User;
-use super::{Timestamp, UserId, readable};
+use super::{RowKeys, Timestamp, UserId, readable};
 use crate::db::{Connection, on};
 use crate::schema::{accounts_customuser, authtoken_token};
 
 /// A token's row key and its owner. A macro, since it is another type for each
 /// backend.
 macro_rules! with_user {
-    ($key:expr) => {
+    (key.$is:ident($key:expr)) => {
         authtoken_token::table
             .inner_join(accounts_customuser::table)
-            .filter(authtoken_token::key.eq($key))
+            .filter(authtoken_token::key.$is($key))
             .select((authtoken_token::key, User::as_select()))
     };
 }
 
-/// The owner of the token with that row key; or else with the other one, if
-/// there is another. Tells with which.
+/// A row key that was found, and whose token it is.
+pub type Owner = (String, Arc<User>);
+
+/// The owners of the tokens with those row keys.
 ///
-/// One statement, so that a token that nobody has costs no more than a good one.
-pub fn find_user(
+/// One statement for both keys, so that a token that nobody has costs no more
+/// than a good one; on PostgreSQL one for all.
+pub fn find_owners(
     connection: &mut Connection<'_>,
-    key: &str,
-    or_else: Option<&str>,
-) -> QueryResult<Option<(String, User)>> {
-    readable(on!(connection, c => match or_else {
-        None => with_user!(key).get_result(c),
-        Some(other) => with_user!(key).union_all(with_user!(other)).limit(1).get_result(c),
-    }))
+    keys: &[RowKeys],
+) -> QueryResult<Vec<Option<Owner>>> {
+    match connection {
+        Connection::Sqlite(c) => keys
+            .iter()
+            .map(|RowKeys { key, or_else }| {
+                let found = readable(match or_else {
+                    None => with_user!(key.eq(key)).get_result(&mut **c),
+                    Some(or_else) => with_user!(key.eq(key))
+                        .union_all(with_user!(key.eq(or_else)))
+                        .limit(1)
+                        .get_result(&mut **c),
+                })?;
+                Ok(found.map(|(key, user)| (key, Arc::new(user))))
+            })
+            .collect(),
+        Connection::Postgres(c) => {
+            let found = with_user!(key.eq_any(RowKeys::of_all(keys))).load(&mut **c)?;
+            let by_key = |(key, user): (String, User)| (key.clone(), (key, Arc::new(user)));
+            let found: HashMap<String, Owner> = found.into_iter().map(by_key).collect();
+            Ok(keys
+                .iter()
+                .map(|keys| keys.choose(&found).cloned())
+                .collect())
+        }
+    }
 }
 
 /// The row key of the user's token.

@@ -1,5 +1,8 @@
 //! `accounts_customuser`: Django's `CustomUser(AbstractUser)`.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use diesel::prelude::*;
 
 use super::{Timestamp, UserId, readable};
@@ -66,6 +69,29 @@ pub fn find(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<U
         .filter(accounts_customuser::id.eq(id))
         .select(User::as_select())
         .get_result(c)))
+}
+
+/// The users of those ids: one statement for each on SQLite, one for all on
+/// PostgreSQL.
+pub fn find_all(
+    connection: &mut Connection<'_>,
+    ids: &[UserId],
+) -> QueryResult<Vec<Option<Arc<User>>>> {
+    match connection {
+        Connection::Sqlite(_) => ids
+            .iter()
+            .map(|id| Ok(find(connection, *id)?.map(Arc::new)))
+            .collect(),
+        Connection::Postgres(c) => {
+            let found = accounts_customuser::table
+                .filter(accounts_customuser::id.eq_any(ids))
+                .select(User::as_select())
+                .load(&mut **c)?;
+            let by_id = |user: User| (user.id, Arc::new(user));
+            let found: HashMap<UserId, Arc<User>> = found.into_iter().map(by_id).collect();
+            Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+        }
+    }
 }
 
 /// The user of exactly that name.
