@@ -230,3 +230,119 @@ impl<K, V> Drop for Service<K, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use diesel::connection::SimpleConnection;
+    use diesel::prelude::*;
+    use diesel::sqlite::SqliteConnection;
+
+    use super::*;
+    use crate::db::{DatabaseUrl, UserTable};
+
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Number(usize);
+
+    impl Remembered for Number {}
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        other: SqliteConnection,
+        look_ups: LookUps<Number, usize>,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Fixture {
+        /// A database where even numbers are found, and another connection.
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.db");
+            let users = UserTable::parse("accounts_customuser").unwrap();
+            let database = Database::open(&DatabaseUrl::Sqlite(path.clone()), &users, 1).unwrap();
+            let asked = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&asked);
+            let look_ups = database.look_ups(move |_, keys: &[Number]| {
+                count.fetch_add(keys.len(), Ordering::Relaxed);
+                let even = |Number(n): &Number| n.is_multiple_of(2).then_some(*n);
+                Ok(keys.iter().map(even).collect())
+            });
+            let mut other = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+            other.batch_execute("CREATE TABLE t (x INTEGER)").unwrap();
+            Self {
+                _folder: folder,
+                other,
+                look_ups,
+                asked,
+            }
+        }
+
+        /// What is found, and how many times the database was asked for it.
+        fn get(&self, number: usize) -> (Option<usize>, usize) {
+            let before = self.asked.load(Ordering::Relaxed);
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.build().unwrap();
+            let found = runtime.block_on(self.look_ups.get(Number(number)));
+            let asked = self.asked.load(Ordering::Relaxed) - before;
+            (found.unwrap(), asked)
+        }
+
+        fn remembered(&self) -> usize {
+            match &self.look_ups.0 {
+                Way::Sqlite { known, .. } => known.len(),
+                Way::Postgres(_) => 0,
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_remembered_until_somebody_commits() {
+        let mut fixture = Fixture::new();
+        for statement in [
+            "INSERT INTO t VALUES (1)",
+            "UPDATE t SET x = 2",
+            "DELETE FROM t",
+            "PRAGMA user_version = 7",
+            "VACUUM",
+            "PRAGMA wal_checkpoint(TRUNCATE); INSERT INTO t VALUES (1)",
+        ] {
+            assert_eq!(fixture.get(2), (Some(2), 1), "before: {statement}");
+            assert_eq!(fixture.get(2), (Some(2), 0), "before: {statement}");
+            fixture.other.batch_execute(statement).unwrap();
+        }
+        assert_eq!(fixture.get(2), (Some(2), 1));
+    }
+
+    #[test]
+    fn what_changes_nothing_is_no_commit() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.get(2), (Some(2), 1));
+        for statement in [
+            "SELECT * FROM t",
+            "BEGIN IMMEDIATE; INSERT INTO t VALUES (1); ROLLBACK",
+        ] {
+            fixture.other.batch_execute(statement).unwrap();
+            assert_eq!(fixture.get(2), (Some(2), 0), "{statement}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_asked_for_each_time() {
+        let fixture = Fixture::new();
+        for _ in 0..3 {
+            assert_eq!(fixture.get(1), (None, 1));
+        }
+        assert_eq!(fixture.remembered(), 0);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let fixture = Fixture::new();
+        for number in 0..3 * REMEMBERED {
+            fixture.get(2 * number);
+        }
+        assert!(fixture.remembered() <= REMEMBERED);
+        assert!(fixture.remembered() > REMEMBERED / 2);
+    }
+}

@@ -15,6 +15,7 @@ mod cli;
 mod django;
 mod enumeration;
 mod faults;
+mod freshness;
 #[cfg(target_os = "linux")]
 mod hash_work;
 mod hosts;
@@ -43,6 +44,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     django::TESTS,
     enumeration::TESTS,
     faults::TESTS,
+    freshness::TESTS,
     #[cfg(target_os = "linux")]
     hash_work::TESTS,
     hosts::TESTS,
