@@ -250,10 +250,8 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
     }
 }
 
-/// As many as connections to PostgreSQL: more would only wait for one.
+/// As many as connections to PostgreSQL, for each worker: all batches of
+/// look-ups may run on the threads of one. More would only wait.
 fn blocking_threads(settings: &Settings) -> usize {
-    settings
-        .database_pool
-        .get()
-        .div_ceil(settings.workers.get())
+    settings.database_pool.get()
 }

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use serde_json::json;
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::{Backend, TestDatabase};
@@ -16,6 +17,7 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     a_locked_database_is_a_503_and_checks_go_on,
     a_lost_connection_is_a_503_at_most_once,
     a_full_hashing_queue_is_a_503_at_once,
+    one_address_does_not_keep_others_out,
     a_full_disk_is_a_503_and_checks_go_on,
 ];
 
@@ -170,6 +172,59 @@ async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
         app.log_in(&app.program(), "alice", PASSWORD).await.status,
         200
     );
+}
+
+async fn one_address_does_not_keep_others_out(backend: Backend) {
+    let settings = [
+        ("PORTCULLIS_HASH_THREADS", "1"),
+        ("PORTCULLIS_HASH_QUEUE", "4"),
+        ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.0/8"),
+    ];
+    let app = TestApp::start_with(&backend, &settings).await;
+    let (release, held) = mpsc::channel::<()>();
+    let (started, starting) = tokio::sync::oneshot::channel();
+    let pool = app.auth.hash_pool().clone();
+    for name in ["a0", "a1", "a2", "a3", "a4", "b"] {
+        app.create_user(name, PASSWORD).await;
+    }
+    let running = actix_web::rt::spawn({
+        let pool = pool.clone();
+        async move {
+            pool.run("", move || {
+                let _ = started.send(());
+                held.recv()
+            })
+            .await
+        }
+    });
+    starting.await.expect("the thread is busy");
+    let log_in = |address: &'static str, name: String| {
+        let request = app
+            .program()
+            .post(format!("{}/api/v1/login/", app.url))
+            .header("X-Forwarded-For", address)
+            .json(&json!({"username": name, "password": PASSWORD}));
+        actix_web::rt::spawn(async move { Answer::of(request).await.status })
+    };
+
+    let crowd: Vec<_> = (0..4)
+        .map(|n| log_in("192.0.2.1", format!("a{n}")))
+        .collect();
+    while pool.depth() < 4 {
+        tokio::task::yield_now().await;
+    }
+    let refused = log_in("192.0.2.1", "a4".to_owned()).await.unwrap();
+    assert_eq!(refused, 503, "no room for more of the same");
+    let other = log_in("192.0.2.2", "b".to_owned());
+    let (first, _, crowd) = futures_util::future::select_all(crowd).await;
+    assert_eq!(first.unwrap(), 503, "one of the crowd makes room");
+
+    release.send(()).expect("the job listens");
+    running.await.unwrap().unwrap().unwrap();
+    assert_eq!(other.await.unwrap(), 200);
+    for login in crowd {
+        assert_eq!(login.await.unwrap(), 200);
+    }
 }
 
 async fn a_full_disk_is_a_503_and_checks_go_on(backend: Backend) {
