@@ -5,12 +5,16 @@ mod checks;
 mod http;
 mod keys;
 mod load;
+mod logins;
+mod memory;
 mod plot;
 mod process;
 mod report;
 mod seed;
 mod server;
 mod stats;
+mod storm;
+mod writes;
 
 use std::{env, fs, path::Path};
 
@@ -50,7 +54,12 @@ impl Plan {
 }
 
 type Part = fn(&Plan, &Path, &mut Report) -> Result<()>;
-const PARTS: [(&str, Part); 1] = [("checks", checks::run)];
+const PARTS: [(&str, Part); 4] = [
+    ("checks", checks::run),
+    ("storm", storm::run),
+    ("writes", writes::run),
+    ("memory", memory::run),
+];
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
