@@ -48,10 +48,11 @@ impl Client {
         ))
     }
 
-    pub fn post_json(&mut self, path: &str, json: &str) -> Result<Response> {
+    /// Posts JSON, with one more header line.
+    pub fn post_json(&mut self, path: &str, header: &str, json: &str) -> Result<Response> {
         let (host, length) = (self.address, json.len());
         self.send(&format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{header}\r\nContent-Type: application/json\r\n\
              Content-Length: {length}\r\n\r\n{json}"
         ))
     }

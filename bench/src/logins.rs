@@ -91,7 +91,7 @@ fn client(address: SocketAddr, user: usize, stop: &Arc<AtomicBool>) -> Logins {
         bad: 0,
     };
     while !stop.load(Ordering::Relaxed) {
-        match log_in(&mut client, &format!("bench{user}")) {
+        match log_in(&mut client, user) {
             Ok(login) => logins.good.push(login),
             // Its own doing.
             Err(_) if stop.load(Ordering::Relaxed) => {}
@@ -101,15 +101,17 @@ fn client(address: SocketAddr, user: usize, stop: &Arc<AtomicBool>) -> Logins {
     logins
 }
 
-/// One login; an error unless it is answered by a token.
-pub fn log_in(client: &mut Client, user: &str) -> Result<Login> {
-    let body = format!(r#"{{"username":"{user}","password":"{PASSWORD}"}}"#);
+/// One login, from an address of the user's own; an error unless it is answered
+/// by a token.
+pub fn log_in(client: &mut Client, user: usize) -> Result<Login> {
+    let body = format!(r#"{{"username":"bench{user}","password":"{PASSWORD}"}}"#);
+    let from = format!("X-Forwarded-For: 10.{}.{}.1", user / 256, user % 256);
     let sent = Instant::now();
-    let answer = client.post_json("/api/v1/login/", &body)?;
+    let answer = client.post_json("/api/v1/login/", &from, &body)?;
     let answered = Instant::now();
     ensure!(
         answer.status == 200 && answer.body.contains("\"token\""),
-        "the login of {user} is answered {} {}",
+        "the login of bench{user} is answered {} {}",
         answer.status,
         answer.body
     );

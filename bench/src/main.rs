@@ -2,6 +2,8 @@
 //! the rows in its database. `bench/run` builds what it needs and starts it.
 
 mod checks;
+mod django;
+mod hashes;
 mod http;
 mod keys;
 mod load;
@@ -54,11 +56,12 @@ impl Plan {
 }
 
 type Part = fn(&Plan, &Path, &mut Report) -> Result<()>;
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("checks", checks::run),
     ("storm", storm::run),
     ("writes", writes::run),
     ("memory", memory::run),
+    ("django", django::run),
 ];
 
 fn main() -> Result<()> {

@@ -52,3 +52,20 @@ pub fn memory(pid: u32) -> Result<Memory> {
         private: megabytes("Anonymous:")?,
     })
 }
+
+/// Seconds of CPU of the threads whose names begin like that, to the nanosecond.
+pub fn thread_seconds(pid: u32, name: &str) -> Result<f64> {
+    let mut nanoseconds = 0.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm"))?.starts_with(name) {
+            let times = fs::read_to_string(task.join("schedstat"))?;
+            nanoseconds += times
+                .split(' ')
+                .next()
+                .context("schedstat is empty")?
+                .parse::<f64>()?;
+        }
+    }
+    Ok(nanoseconds / 1e9)
+}

@@ -39,7 +39,6 @@ pub struct Content<'a> {
 pub struct Database {
     pub url: String,
     pub users: usize,
-    pub storage: Storage,
     /// Where each key's file for wrk is.
     folder: PathBuf,
     keys: Keys,
@@ -78,7 +77,6 @@ impl Database {
         let mut database = Self {
             url,
             users: content.users,
-            storage: content.storage,
             folder,
             keys: Keys::new(content.storage, SECRET, ""),
             system,

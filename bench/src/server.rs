@@ -38,8 +38,9 @@ pub fn command(database: &str, settings: &[Setting]) -> Command {
         .env("DATABASE_URL", database)
         .env("PORTCULLIS_SECRET_KEY", SECRET)
         .env("PORTCULLIS_BIND", "127.0.0.1:0")
-        // One machine plays all clients, which is what the throttle is against.
-        .env("PORTCULLIS_THROTTLE", "off")
+        // One machine plays all clients, so it says who each of them is: the
+        // throttle works as it does for strangers.
+        .env("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32")
         .envs(settings.iter().copied())
         .stdin(Stdio::null());
     command

@@ -165,7 +165,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
 fn one_login(address: SocketAddr, times: usize) -> Result<f64> {
     let mut client = Client::new(address);
     let logins: Result<Vec<_>> = (0..times)
-        .map(|_| logins::log_in(&mut client, "bench1000"))
+        .map(|_| logins::log_in(&mut client, 1000))
         .collect();
     Ok(Spread::of(logins?.iter().map(|login| login.millis)).median)
 }
