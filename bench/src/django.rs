@@ -15,10 +15,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     Plan, hashes,
-    http::Client,
     keys::Storage,
     load::{self, Load, Sample},
-    logins::{self, Storm},
+    logins::Storm,
     process,
     report::{Report, Row},
     seed::{self, Content, Database, PBKDF2, PBKDF2_COST, System},
@@ -80,13 +79,10 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
             thread::sleep(Duration::from_secs(login_seconds));
             let logins = storm.finish();
             ensure!(logins.bad == 0, "{} logins failed at {address}", logins.bad);
-            // What was under way counts as work done: this one waits for it.
-            logins::log_in(&mut Client::new(address), 1000)?;
-            let under_way = thread::available_parallelism()?.get();
-            let done = logins.good.len() + under_way + 1;
-            side.login_cpu
-                .push((process::cpu_seconds(pid)? - before) * 1e3 / done as f64);
-            side.logins.push(logins.rate(under_way));
+            let used = (process::cpu_seconds(pid)? - before) * 1e3;
+            side.login_cpu.push(used / logins.good.len() as f64);
+            side.logins
+                .push(logins.rate(thread::available_parallelism()?.get())?);
         }
     }
     describe(

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::{http::Client, server::PASSWORD, stats};
 
@@ -32,12 +32,17 @@ pub struct Logins {
 impl Logins {
     /// Logins a second, from a steady state on: as many as run at once are left
     /// out at the start, since nobody saw when they began.
-    pub fn rate(&self, at_once: usize) -> f64 {
-        let counted = &self.good[at_once.min(self.good.len()).saturating_sub(1)..];
-        let [first, .., last] = counted else {
-            return 0.0;
+    ///
+    /// # Errors
+    ///
+    /// If there are too few to tell.
+    pub fn rate(&self, at_once: usize) -> Result<f64> {
+        let [first, .., last] = self.good.get(at_once - 1..).unwrap_or_default() else {
+            let (good, bad) = (self.good.len(), self.bad);
+            bail!("{good} logins were answered well and {bad} not: too few for a rate");
         };
-        (counted.len() - 1) as f64 / (last.answered - first.answered).as_secs_f64()
+        let counted = self.good.len() - at_once;
+        Ok(counted as f64 / (last.answered - first.answered).as_secs_f64())
     }
 
     pub fn percentile(&self, percent: f64) -> f64 {
@@ -50,26 +55,31 @@ impl Logins {
 
 /// Clients at work.
 pub struct Storm {
-    stop: Arc<AtomicBool>,
+    last: Arc<AtomicBool>,
+    hang_up: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Logins>>,
 }
 
 impl Storm {
     /// Starts that many clients, as users 1, 2, 3, …
     pub fn start(address: SocketAddr, clients: usize) -> Self {
-        let stop = Arc::<AtomicBool>::default();
+        let (last, hang_up) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let clients = (1..=clients)
             .map(|user| {
-                let stop = Arc::clone(&stop);
-                thread::spawn(move || client(address, user, &stop))
+                let (last, hang_up) = (Arc::clone(&last), Arc::clone(&hang_up));
+                thread::spawn(move || client(address, user, &last, &hang_up))
             })
             .collect();
-        Self { stop, clients }
+        Self {
+            last,
+            hang_up,
+            clients,
+        }
     }
 
-    /// Tells the clients to hang up, and gathers what they saw.
+    /// Waits for the logins that are under way: none is left to the server.
     pub fn finish(self) -> Logins {
-        self.stop.store(true, Ordering::Relaxed);
+        self.last.store(true, Ordering::Relaxed);
         let mut all = Logins {
             good: Vec::new(),
             bad: 0,
@@ -82,19 +92,30 @@ impl Storm {
         all.good.sort_by_key(|login| login.answered);
         all
     }
+
+    /// Does not wait: the clients close their connections.
+    pub fn break_off(self) -> Logins {
+        self.hang_up.store(true, Ordering::Relaxed);
+        self.finish()
+    }
 }
 
-fn client(address: SocketAddr, user: usize, stop: &Arc<AtomicBool>) -> Logins {
-    let mut client = Client::stopped_by(address, Arc::clone(stop));
+fn client(
+    address: SocketAddr,
+    user: usize,
+    last: &AtomicBool,
+    hang_up: &Arc<AtomicBool>,
+) -> Logins {
+    let mut client = Client::stopped_by(address, Arc::clone(hang_up));
     let mut logins = Logins {
         good: Vec::new(),
         bad: 0,
     };
-    while !stop.load(Ordering::Relaxed) {
+    while !last.load(Ordering::Relaxed) {
         match log_in(&mut client, user) {
             Ok(login) => logins.good.push(login),
             // Its own doing.
-            Err(_) if stop.load(Ordering::Relaxed) => {}
+            Err(_) if hang_up.load(Ordering::Relaxed) => break,
             Err(_) => logins.bad += 1,
         }
     }

@@ -95,7 +95,7 @@ fn main() -> Result<()> {
     let said: String = arguments.iter().map(|word| format!(" {word}")).collect();
     let mut report = Report::new(Path::new("results"), &said)?;
     // Not below /tmp, which may be memory: a commit must reach a disk.
-    let work = env::current_dir()?.join(format!("target/work-{}", std::process::id()));
+    let work = env::current_dir()?.join(format!("target/work-{}", run_id()));
     fs::create_dir_all(&work)?;
     let ran = wanted.iter().try_for_each(|(name, part)| {
         eprintln!("\n==> {name}");
@@ -105,4 +105,10 @@ fn main() -> Result<()> {
     report.finish()?;
     fs::remove_dir_all(&work)?;
     ran
+}
+
+/// Tells our folders and databases from those of another run; `bench/run` sets
+/// it, to clean up after a run that was stopped.
+pub fn run_id() -> String {
+    env::var("BENCH_RUN").unwrap_or_else(|_| std::process::id().to_string())
 }

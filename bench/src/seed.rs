@@ -251,7 +251,7 @@ fn create_postgres(name: &str) -> Result<String> {
     let server = env::var("BENCH_POSTGRES").context("set BENCH_POSTGRES, or use bench/run")?;
     let name = format!(
         "portcullis_bench_{}_{}",
-        std::process::id(),
+        crate::run_id(),
         name.replace('-', "_")
     );
     run(psql(&format!("{server}/postgres")).args(["-c", &format!("CREATE DATABASE {name}")]))?;

@@ -54,7 +54,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
             thread::sleep(Duration::from_secs(quiet as u64));
             let clients = Storm::start(server.address, CLIENTS);
             let checks = checks.join().expect("the checks panicked");
-            (checks, clients.finish())
+            (checks, clients.break_off())
         });
         let checks = checks?;
         ensure!(
@@ -77,8 +77,9 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
         before.push(of(0, quiet));
         during.push(of(quiet, quiet + storm));
         alone.push(hash);
-        rates.push(logins.rate(cores));
-        shares.push(logins.rate(cores) * hash / 1e3 / cores as f64);
+        let rate = logins.rate(cores)?;
+        rates.push(rate);
+        shares.push(rate * hash / 1e3 / cores as f64);
     }
 
     let point = |rounds: &[Vec<f64>], percent: f64| {

@@ -21,6 +21,8 @@ use crate::{
 /// One round.
 struct Round {
     logins: Logins,
+    /// Logins a second.
+    rate: f64,
     /// The server's CPU for one login, microseconds.
     cpu: f64,
 }
@@ -52,7 +54,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
             let mut rounds = Vec::new();
             for round in 0..=plan.rounds {
                 eprintln!(
-                    "writes: {clients} clients, round {round} of {}",
+                    "writes: {clients} at once, throttle {throttle}, round {round} of {}",
                     plan.rounds
                 );
                 let measured = storm(&server, clients, if round == 0 { 1 } else { plan.seconds })?;
@@ -62,8 +64,8 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
             }
             let fsyncs = fsyncs_a_login(&server, clients)?;
             let spread = |figure: &dyn Fn(&Round) -> f64| Spread::of(rounds.iter().map(figure));
-            let rate = spread(&|r| r.logins.rate(1));
-            let jobs = spread(&|r| r.logins.rate(1) * jobs_a_login);
+            let rate = spread(&|r| r.rate);
+            let jobs = spread(&|r| r.rate * jobs_a_login);
             let p99 = spread(&|r| r.logins.percentile(99.0));
             let cpu = spread(&|r| r.cpu);
             let errors: usize = rounds.iter().map(|r| r.logins.bad).sum();
@@ -75,10 +77,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
             );
             let mut row = |what: &str, goal: &str, measured: String, met: bool| {
                 report.row(Row {
-                    what: format!(
-                        "{what}, {clients} {}",
-                        if clients == 1 { "client" } else { "clients" }
-                    ),
+                    what: format!("{what}; {clients} at once, throttle {throttle}"),
                     goal: goal.into(),
                     measured,
                     met: Some(met),
@@ -130,7 +129,8 @@ fn storm(server: &Server, clients: usize, seconds: u64) -> Result<Round> {
     thread::sleep(Duration::from_secs(seconds));
     let logins = storm.finish();
     let cpu = (server.cpu_seconds()? - before) * 1e6 / logins.good.len() as f64;
-    Ok(Round { logins, cpu })
+    let rate = logins.rate(1)?;
+    Ok(Round { logins, rate, cpu })
 }
 
 /// Counted by strace, which slows everything down: a round of its own.
