@@ -1,16 +1,18 @@
 //! Look-ups by key that a service makes with every request: always fresh, and
 //! seldom a query of their own.
 //!
-//! On SQLite a row that was found is remembered together with the database's
-//! [`Version`] from before the query. It is given again only while the version
-//! is still that one, so nothing has been committed since, by nobody. What was
-//! not found is not remembered: a flood of keys that nobody has fills nothing.
+//! On SQLite an answer is remembered together with the database's [`Version`]
+//! from before the query. It is given again only while the version is still that
+//! one, so nothing has been committed since, by nobody. Keys that are asked for
+//! once only are not remembered, and those that nobody has in a place of their
+//! own: a flood of either drives out nothing.
 //!
 //! On PostgreSQL all look-ups that wait go into one query. It is sent after the
 //! last of them came in, so each answer is newer than its question.
 
 use std::collections::VecDeque;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diesel::prelude::QueryResult;
@@ -21,8 +23,11 @@ use super::postgres::{Pooled, Postgres};
 use super::sqlite::{Sqlite, Version};
 use super::{Backend, Connection, Database, DatabaseError};
 
-/// Rows of one kind that are remembered at most, of about half a kilobyte each.
+/// Rows of one kind that are remembered at most, of about half a kilobyte each,
+/// and as many keys without a row.
 const REMEMBERED: usize = 16_384;
+/// Keys that are known to have been asked for, of four bytes each.
+const TRACES: usize = 4 * REMEMBERED;
 /// Keys in one query.
 const BATCH: usize = 256;
 
@@ -46,7 +51,7 @@ enum Way<K, V> {
     Sqlite {
         sqlite: Arc<Sqlite>,
         find: Box<Find<K, V>>,
-        known: Cache<K, (Version, V)>,
+        memory: Memory<K, V>,
     },
     Postgres(Arc<Batches<K, V>>),
 }
@@ -62,7 +67,7 @@ impl Database {
             Backend::Sqlite(sqlite) => Way::Sqlite {
                 sqlite: Arc::clone(sqlite),
                 find,
-                known: Cache::new(REMEMBERED),
+                memory: Memory::new(),
             },
             Backend::Postgres(postgres) => Way::Postgres(Arc::new(Batches {
                 postgres: postgres.clone(),
@@ -84,34 +89,87 @@ where
             Way::Sqlite {
                 sqlite,
                 find,
-                known,
-            } => remember(sqlite, find, known, key),
+                memory,
+            } => look_up(sqlite, find, memory, key),
             Way::Postgres(batches) => batches.get(key).await,
         }
     }
 }
 
-fn remember<K: Remembered, V: Clone>(
+fn look_up<K: Remembered, V: Clone>(
     sqlite: &Sqlite,
     find: &Find<K, V>,
-    known: &Cache<K, (Version, V)>,
+    memory: &Memory<K, V>,
     key: K,
 ) -> Answer<V> {
     // Before the query: a commit in between makes the answer look older than it
     // is, never newer.
     let version = sqlite.version();
-    if let Some(version) = &version
-        && let Some((seen, value)) = known.get(&key)
-        && seen == *version
+    let remembered = memory.get(&key);
+    if let (Some(version), Some((seen, answer))) = (version, &remembered)
+        && version == *seen
     {
-        return Ok(Some(value));
+        return Ok(answer.clone());
     }
     let found = sqlite.read(|c| find(c, std::slice::from_ref(&key)))?;
     let found = found.into_iter().next().flatten();
-    if let (Some(version), Some(value)) = (version, &found) {
-        known.insert(key.without_secrets(), (version, value.clone()));
+    if let Some(version) = version
+        && (remembered.is_some() || memory.is_asked_again(&key))
+    {
+        memory.insert(key.without_secrets(), version, found.clone());
     }
     Ok(found)
+}
+
+/// What was found, and what was not, and when.
+struct Memory<K, V> {
+    present: Cache<K, (Version, V)>,
+    absent: Cache<K, Version>,
+    /// Traces of the keys that were asked for of late.
+    asked: Box<[AtomicU32]>,
+    traces: RandomState,
+}
+
+impl<K: Remembered, V: Clone> Memory<K, V> {
+    fn new() -> Self {
+        Self {
+            present: Cache::new(REMEMBERED),
+            absent: Cache::new(REMEMBERED),
+            asked: std::iter::repeat_with(AtomicU32::default)
+                .take(TRACES)
+                .collect(),
+            traces: RandomState::new(),
+        }
+    }
+
+    fn get(&self, key: &K) -> Option<(Version, Option<V>)> {
+        let present = self
+            .present
+            .get(key)
+            .map(|(seen, value)| (seen, Some(value)));
+        present.or_else(|| Some((self.absent.get(key)?, None)))
+    }
+
+    fn insert(&self, key: K, version: Version, found: Option<V>) {
+        match found {
+            Some(value) => self.present.insert(key, (version, value)),
+            None => {
+                // Or it would be found there first, out of date.
+                self.present.remove(&key);
+                self.absent.insert(key, version);
+            }
+        }
+    }
+
+    /// Whether this key has left a trace; it leaves one now.
+    fn is_asked_again(&self, key: &K) -> bool {
+        let hash = self.traces.hash_one(key);
+        // Two different parts of it: where the trace is, and what it is.
+        let place = usize::try_from(hash % TRACES as u64).unwrap_or_default();
+        let trace = u32::try_from(hash >> 32).unwrap_or_default();
+        let trace_there = self.asked.get(place);
+        trace_there.is_some_and(|there| there.swap(trace, Ordering::Relaxed) == trace)
+    }
 }
 
 /// Who waits for PostgreSQL.
@@ -233,7 +291,7 @@ impl<K, V> Drop for Service<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use diesel::connection::SimpleConnection;
     use diesel::prelude::*;
@@ -288,35 +346,71 @@ mod tests {
             (found.unwrap(), asked)
         }
 
-        fn remembered(&self) -> usize {
+        /// Rows, and keys without one.
+        fn remembered(&self) -> (usize, usize) {
             match &self.look_ups.0 {
-                Way::Sqlite { known, .. } => known.len(),
-                Way::Postgres(_) => 0,
+                Way::Sqlite { memory, .. } => (memory.present.len(), memory.absent.len()),
+                Way::Postgres(_) => (0, 0),
+            }
+        }
+    }
+
+    const STATEMENTS: [&str; 6] = [
+        "INSERT INTO t VALUES (1)",
+        "UPDATE t SET x = 2",
+        "DELETE FROM t",
+        "PRAGMA user_version = 7",
+        "VACUUM",
+        "PRAGMA wal_checkpoint(TRUNCATE); INSERT INTO t VALUES (1)",
+    ];
+
+    #[test]
+    fn an_answer_is_remembered_until_somebody_commits() {
+        for (number, answer) in [(2, Some(2)), (1, None)] {
+            let mut fixture = Fixture::new();
+            assert_eq!(fixture.get(number), (answer, 1), "asked for once only");
+            for statement in STATEMENTS {
+                assert_eq!(fixture.get(number), (answer, 1), "before: {statement}");
+                assert_eq!(fixture.get(number), (answer, 0), "before: {statement}");
+                fixture.other.batch_execute(statement).unwrap();
+            }
+            assert_eq!(fixture.get(number), (answer, 1));
+        }
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let mut fixture = Fixture::new();
+        let there = Arc::new(AtomicUsize::new(0));
+        let shared = Arc::clone(&there);
+        let users = UserTable::parse("accounts_customuser").unwrap();
+        let database = Database::open(&DatabaseUrl::Sqlite(path.clone()), &users, 1).unwrap();
+        fixture.look_ups = database.look_ups(move |_, keys: &[Number]| {
+            let n = shared.load(Ordering::Relaxed);
+            Ok(keys.iter().map(|_| (n > 0).then_some(n)).collect())
+        });
+        fixture.other = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+        for n in [0, 1, 0, 2, 3, 0, 0, 4] {
+            let statement = format!("PRAGMA user_version = {}", n + 10);
+            there.store(n, Ordering::Relaxed);
+            // Each a commit, also where the number stays the same.
+            fixture
+                .other
+                .batch_execute("PRAGMA user_version = 99")
+                .unwrap();
+            fixture.other.batch_execute(&statement).unwrap();
+            for _ in 0..3 {
+                assert_eq!(fixture.get(5).0, (n > 0).then_some(n));
             }
         }
     }
 
     #[test]
-    fn a_row_is_remembered_until_somebody_commits() {
-        let mut fixture = Fixture::new();
-        for statement in [
-            "INSERT INTO t VALUES (1)",
-            "UPDATE t SET x = 2",
-            "DELETE FROM t",
-            "PRAGMA user_version = 7",
-            "VACUUM",
-            "PRAGMA wal_checkpoint(TRUNCATE); INSERT INTO t VALUES (1)",
-        ] {
-            assert_eq!(fixture.get(2), (Some(2), 1), "before: {statement}");
-            assert_eq!(fixture.get(2), (Some(2), 0), "before: {statement}");
-            fixture.other.batch_execute(statement).unwrap();
-        }
-        assert_eq!(fixture.get(2), (Some(2), 1));
-    }
-
-    #[test]
     fn what_changes_nothing_is_no_commit() {
         let mut fixture = Fixture::new();
+        fixture.get(2);
         assert_eq!(fixture.get(2), (Some(2), 1));
         for statement in [
             "SELECT * FROM t",
@@ -328,21 +422,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_asked_for_each_time() {
+    fn what_is_asked_for_once_is_not_remembered() {
         let fixture = Fixture::new();
-        for _ in 0..3 {
-            assert_eq!(fixture.get(1), (None, 1));
+        for number in 0..1000 {
+            fixture.get(number);
         }
-        assert_eq!(fixture.remembered(), 0);
+        assert_eq!(fixture.remembered(), (0, 0));
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn memory_is_bounded_and_those_without_a_row_take_none_of_the_others() {
         let fixture = Fixture::new();
-        for number in 0..3 * REMEMBERED {
-            fixture.get(2 * number);
+        let ask = |number| {
+            fixture.get(number);
+            fixture.get(number);
+        };
+        (0..100).for_each(|number| ask(2 * number));
+        (0..3 * REMEMBERED).for_each(|number| ask(2 * number + 1));
+        assert_eq!(fixture.remembered().0, 100);
+
+        (0..3 * REMEMBERED).for_each(|number| ask(2 * number));
+        let (present, absent) = fixture.remembered();
+        for count in [present, absent] {
+            assert!((REMEMBERED / 2..=REMEMBERED).contains(&count), "{count}");
         }
-        assert!(fixture.remembered() <= REMEMBERED);
-        assert!(fixture.remembered() > REMEMBERED / 2);
     }
 }
