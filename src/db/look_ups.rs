@@ -1,7 +1,7 @@
 //! Look-ups by key that a service makes with every request: always fresh, and
 //! seldom a query of their own.
 //!
-//! On SQLite an answer is remembered together with the database's [`Version`]
+//! On SQLite an answer is remembered together with the version of the database
 //! from before the query. It is given again only while the version is still that
 //! one, so nothing has been committed since, by nobody. Keys that are asked for
 //! once only are not remembered, and those that nobody has in a place of their
