@@ -23,6 +23,7 @@
 mod support;
 
 mod drill;
+mod instances;
 mod kill;
 mod people;
 mod server;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[kill::DRILLS];
+const DRILLS: &[&[Drill]] = &[kill::DRILLS, instances::DRILLS];
 
 fn main() -> ExitCode {
     let (options, filters): (Vec<String>, Vec<String>) = std::env::args()
