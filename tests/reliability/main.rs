@@ -22,6 +22,7 @@
 #[path = "../suite/support/mod.rs"]
 mod support;
 
+mod backup;
 mod drill;
 mod instances;
 mod kill;
@@ -34,7 +35,7 @@ use std::process::ExitCode;
 use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[kill::DRILLS, instances::DRILLS];
+const DRILLS: &[&[Drill]] = &[kill::DRILLS, instances::DRILLS, backup::DRILLS];
 
 fn main() -> ExitCode {
     let (options, filters): (Vec<String>, Vec<String>) = std::env::args()

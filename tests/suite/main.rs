@@ -27,6 +27,7 @@ mod repo;
 mod security;
 mod sessions;
 mod throttle;
+mod upkeep;
 mod user;
 mod wire;
 
@@ -56,6 +57,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     security::TESTS,
     sessions::TESTS,
     throttle::TESTS,
+    upkeep::TESTS,
     user::TESTS,
     wire::TESTS,
 ];
