@@ -1,6 +1,7 @@
 //! Measures the release binary from outside, as its users meet it: by HTTP and by
 //! the rows in its database. `bench/run` builds what it needs and starts it.
 
+mod capacity;
 mod checks;
 mod django;
 mod hashes;
@@ -56,12 +57,13 @@ impl Plan {
 }
 
 type Part = fn(&Plan, &Path, &mut Report) -> Result<()>;
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("checks", checks::run),
     ("storm", storm::run),
     ("writes", writes::run),
     ("memory", memory::run),
     ("django", django::run),
+    ("capacity", capacity::run),
 ];
 
 fn main() -> Result<()> {

@@ -221,7 +221,8 @@ impl Database {
         Ok(())
     }
 
-    fn sql(&self, sql: &str) -> Result<String> {
+    /// What statements give, as the system's own client prints it.
+    pub fn sql(&self, sql: &str) -> Result<String> {
         match self.system {
             System::Sqlite => run(Command::new("sqlite3")
                 .arg("-bail")
