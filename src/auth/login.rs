@@ -32,6 +32,8 @@ impl Auth {
         credentials: &Credentials,
         client: &Client,
     ) -> Result<(User, Option<Reservation>), AuthError> {
+        // What will find no room is told before the database is asked.
+        self.0.pool.check_room(&client.network())?;
         let candidate = self.find_candidate(credentials.username(), client).await?;
         let reservation = self.reserve(&candidate, client).await?;
         let mark = reservation.as_ref().map(Reservation::failure_mark);

@@ -257,7 +257,7 @@ impl Auth {
         let turn = self.0.throttle.gate.enter(place, deadline).await?;
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.try_reserve(place, rooms).await? {
+            match self.try_reserve(place, rooms, client).await? {
                 Verdict::Free => {
                     return Ok(Some(Reservation {
                         auth: self.clone(),
@@ -278,23 +278,34 @@ impl Auth {
         }
     }
 
-    async fn try_reserve(&self, place: &Place, rooms: &Rooms) -> Result<Verdict, AuthError> {
+    async fn try_reserve(
+        &self,
+        place: &Place,
+        rooms: &Rooms,
+        client: &Client,
+    ) -> Result<Verdict, AuthError> {
         let (place, rooms, now) = (place.clone(), *rooms, self.now_millis());
+        let (pool, client) = (self.hash_pool().clone(), client.network());
         let verdict = self
             .database()
             .write(move |c| {
+                // In a storm others have filled the line since this one was
+                // asked about it, and to wait for the counters is for nothing.
+                if pool.check_room(&client).is_err() {
+                    return Ok(None);
+                }
                 if models::attempt::reserve(c, &place, &rooms, now)? {
-                    return Ok(Verdict::Free);
+                    return Ok(Some(Verdict::Free));
                 }
                 let rows = models::attempt::find(c, &place)?;
-                Ok(match verdict(&rows, &rooms, now) {
+                Ok(Some(match verdict(&rows, &rooms, now) {
                     // Somebody was settled in between.
                     Verdict::Free => Verdict::Wait,
                     verdict => verdict,
-                })
+                }))
             })
             .await?;
-        Ok(verdict)
+        Ok(verdict.ok_or(Busy)?)
     }
 
     /// Notes a refusal, and says it.

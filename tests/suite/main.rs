@@ -21,11 +21,14 @@ mod hash_work;
 mod hosts;
 mod login;
 mod logout;
+mod overload;
 mod pages;
 mod passwords;
 mod repo;
+mod rolling_restart;
 mod security;
 mod sessions;
+mod stop;
 mod throttle;
 mod user;
 mod wire;
@@ -50,18 +53,27 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     hosts::TESTS,
     login::TESTS,
     logout::TESTS,
+    overload::TESTS,
     pages::TESTS,
     passwords::TESTS,
     repo::TESTS,
+    rolling_restart::TESTS,
     security::TESTS,
     sessions::TESTS,
+    stop::TESTS,
     throttle::TESTS,
     user::TESTS,
     wire::TESTS,
 ];
 
 /// Tests that need no database of ours.
-const ONCE: &[&[PlainTest]] = &[check::PLAIN, cli::PLAIN, repo::PLAIN, security::PLAIN];
+const ONCE: &[&[PlainTest]] = &[
+    check::PLAIN,
+    cli::PLAIN,
+    repo::PLAIN,
+    security::PLAIN,
+    stop::PLAIN,
+];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();

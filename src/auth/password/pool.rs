@@ -96,6 +96,16 @@ impl HashPool {
         receiver.await.map_err(|_| Busy)
     }
 
+    /// Whether a job of that client would be taken now, for who has other work
+    /// to do before it.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] if not.
+    pub fn check_room(&self, client: &str) -> Result<(), Busy> {
+        self.0.0.check_room(client)
+    }
+
     /// Jobs that wait for a thread right now.
     pub fn depth(&self) -> usize {
         self.0.0.lock().waiting.len()
@@ -202,13 +212,32 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enqueue(&self, client: &str, job: Box<dyn Job>) -> Result<(), Busy> {
-        let mut state = self.lock();
+    /// Whether all places are taken, by jobs that somebody still waits for.
+    fn is_full(&self, state: &mut State) -> bool {
         let is_full = |state: &State| state.running + state.waiting.len() >= self.capacity;
-        if is_full(&state) {
+        if is_full(state) {
             state.waiting.retain(|waiting| !waiting.job.is_abandoned());
         }
-        let is_full = is_full(&state);
+        is_full(state)
+    }
+
+    fn check_room(&self, client: &str) -> Result<(), Busy> {
+        let mut state = self.lock();
+        if !self.is_full(&mut state) || state.waiting.can_make_room(client) {
+            return Ok(());
+        }
+        state.report.refused += 1;
+        let (report, depth) = (state.report.take_due(), state.waiting.len());
+        drop(state);
+        if let Some(report) = report {
+            report.tell(depth);
+        }
+        Err(Busy)
+    }
+
+    fn enqueue(&self, client: &str, job: Box<dyn Job>) -> Result<(), Busy> {
+        let mut state = self.lock();
+        let is_full = self.is_full(&mut state);
         let given_up = is_full.then(|| state.waiting.make_room(client)).flatten();
         let is_taken = !is_full || given_up.is_some();
         if is_taken {
