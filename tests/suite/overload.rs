@@ -33,7 +33,7 @@ const ROOM: usize = 5;
 const AT_ONCE: Duration = Duration::from_millis(50);
 /// On a busy machine a thread of the test itself may come late; an answer that
 /// waits for something comes late every time.
-const STORMS: usize = 10;
+const STORMS: usize = 5;
 
 async fn a_storm_of_logins_is_answered_or_refused_at_once(backend: Backend) {
     let settings = [

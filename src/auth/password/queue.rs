@@ -31,6 +31,13 @@ impl<J> FairQueue<J> {
         self.len
     }
 
+    /// Each client, and how many of its jobs wait.
+    pub(super) fn shares(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.lines
+            .iter()
+            .map(|line| (line.client.as_str(), line.jobs.len()))
+    }
+
     /// Puts a job at the end of its client's line.
     pub(super) fn push(&mut self, client: &str, job: J) {
         self.len += 1;
@@ -56,21 +63,16 @@ impl<J> FairQueue<J> {
         job
     }
 
-    /// Whether somebody has so many jobs here that this client, with one more,
-    /// would still have fewer.
-    pub(super) fn can_make_room(&self, client: &str) -> bool {
+    /// Gives up the last job of the longest line, to make room for a client
+    /// who would still have fewer there than that one; `None`, and nothing
+    /// given up, if nobody has so many.
+    pub(super) fn make_room(&mut self, client: &str) -> Option<J> {
         let own = self.lines.iter().find(|line| line.client == client);
         let own = own.map_or(0, |line| line.jobs.len());
-        self.lines.iter().any(|line| line.jobs.len() > own + 1)
-    }
-
-    /// Gives up the last job of the longest line for a client who
-    /// [can](Self::can_make_room); else `None`, and nothing is given up.
-    pub(super) fn make_room(&mut self, client: &str) -> Option<J> {
-        if !self.can_make_room(client) {
+        let longest = self.lines.iter_mut().max_by_key(|line| line.jobs.len())?;
+        if longest.jobs.len() <= own + 1 {
             return None;
         }
-        let longest = self.lines.iter_mut().max_by_key(|line| line.jobs.len())?;
         self.len -= 1;
         longest.jobs.pop_back()
     }
