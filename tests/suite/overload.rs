@@ -4,6 +4,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,7 +14,8 @@ use portcullis::auth::Profile;
 
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
+use crate::support::program::{Serving, program};
+use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
 use crate::wire::{HOST, by_hand, connect, dribble, exchange, read_to_close, statuses};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![
@@ -23,6 +25,8 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     an_idle_connection_is_closed,
     headers_over_the_cap_are_a_431,
 ];
+
+pub const PLAIN: &[PlainTest] = once![there_is_a_file_for_each_connection];
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -218,6 +222,29 @@ async fn connections_over_the_limit_wait_for_their_turn(backend: Backend) {
         assert!(begins(&mut waiting, Duration::from_secs(10)));
     })
     .await;
+}
+
+/// Under a shell's limit, which may be raised.
+fn there_is_a_file_for_each_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = program(folder.path());
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -Sn 64; exec \"$@\"", "sh"])
+        .arg(server.get_program())
+        .args(["serve", "--bind", "127.0.0.1:0"])
+        .env_clear()
+        .current_dir(folder.path())
+        .stdin(Stdio::null());
+    let serving = Serving::start(&mut limited, "createsuperuser");
+
+    let mut held: Vec<_> = (0..100).map(|_| connect(serving.port)).collect();
+    for stream in &mut held {
+        stream.write_all(HEALTH.as_bytes()).expect("a request");
+        assert!(begins(stream, Duration::from_secs(10)), "it is accepted");
+    }
+    let ready = HEALTH.replace("healthz", "readyz");
+    assert_eq!(statuses(&exchange(serving.port, ready.as_bytes())), [200]);
 }
 
 async fn slow_heads_do_not_hold_all_connections(backend: Backend) {

@@ -191,7 +191,11 @@ async fn no_request_hides_another(backend: Backend) {
 }
 
 async fn odd_requests_are_refused_or_served_in_time(backend: Backend) {
-    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
+    let settings = [
+        ("PORTCULLIS_THROTTLE", "off"),
+        ("PORTCULLIS_MAX_HEADERS", "131072"),
+    ];
+    let app = TestApp::start_with(&backend, &settings).await;
     let many: String = (0..10_000).map(|i| format!("X-{i}: y\r\n")).collect();
     let some: String = (0..80).map(|i| format!("X-{i}: y\r\n")).collect();
     let sized = |kind: &str, body: &str| {
