@@ -70,6 +70,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
 const ONCE: &[&[PlainTest]] = &[
     check::PLAIN,
     cli::PLAIN,
+    overload::PLAIN,
     repo::PLAIN,
     security::PLAIN,
     stop::PLAIN,
