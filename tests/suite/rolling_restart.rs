@@ -13,7 +13,7 @@ use crate::support::database::{Backend, TestDatabase};
 use crate::support::program::{Serving, program_on};
 use crate::support::registry::{DatabaseTest, on_each_database};
 use crate::support::secrets;
-use crate::wire::{PATIENCE, by_hand, connect};
+use crate::wire::{PATIENCE, by_hand};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![no_request_fails_while_two_are_restarted];
 
@@ -143,8 +143,15 @@ impl Proxy {
 
     fn send(&self, request: &str, keeps: bool) -> io::Result<Answer> {
         let instance = self.next_ready();
-        let kept = lock(&instance.kept).pop().filter(|_| keeps);
-        let mut stream = kept.unwrap_or_else(|| connect(instance.port.load(Ordering::Relaxed)));
+        let kept = if keeps {
+            lock(&instance.kept).pop()
+        } else {
+            None
+        };
+        let mut stream = match kept {
+            Some(stream) => stream,
+            None => instance.connect()?,
+        };
         stream.write_all(request.as_bytes())?;
         let answer = read_answer(&mut stream)?;
         if keeps && !answer.text.contains("connection: close\r\n") {
@@ -185,11 +192,16 @@ impl Instance {
     }
 
     fn ask(&self) -> io::Result<Answer> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port.load(Ordering::Relaxed)))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = self.connect()?;
         stream
             .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         read_answer(&mut stream)
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port.load(Ordering::Relaxed)))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
     }
 
     fn keep(&self, stream: TcpStream) {
@@ -246,7 +258,7 @@ impl<'a> User<'a> {
         Self {
             proxy,
             name: format!("user{number}"),
-            keeps: number % 2 == 0,
+            keeps: number.is_multiple_of(2),
             requests,
         }
     }
