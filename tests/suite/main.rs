@@ -25,7 +25,6 @@ mod overload;
 mod pages;
 mod passwords;
 mod repo;
-mod rolling_restart;
 mod security;
 mod sessions;
 mod stop;
@@ -57,7 +56,6 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     pages::TESTS,
     passwords::TESTS,
     repo::TESTS,
-    rolling_restart::TESTS,
     security::TESTS,
     sessions::TESTS,
     stop::TESTS,
