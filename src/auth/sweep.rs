@@ -1,12 +1,20 @@
 //! Deleting what has run out: sessions, the throttle's counters, events.
 
+use std::time::Duration;
+
 use super::event::{Event, Kind};
 use super::{Auth, AuthError, Client};
+use crate::db::Connection;
 use crate::models::{self, Timestamp};
 
 /// Rows that one transaction deletes: small, so that a login never waits long
 /// behind it.
 const BATCH: i64 = 500;
+
+/// Between two transactions others get their turn. SQLite's lock knows no queue:
+/// a process that waits for it looks again every 25 ms or so, and would find it
+/// taken each time.
+const PAUSE: Duration = Duration::from_millis(25);
 
 impl Auth {
     /// Deletes what has run out, in small transactions; how many rows went.
@@ -31,12 +39,10 @@ impl Auth {
                 return Ok(all);
             };
             all += swept.iter().sum::<usize>();
-            if swept
-                .iter()
-                .all(|rows| i64::try_from(*rows).is_ok_and(|rows| rows < BATCH))
-            {
+            if swept.into_iter().all(is_the_last) {
                 return Ok(all);
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -45,16 +51,21 @@ impl Auth {
         let mut all = 0;
         loop {
             let now = self.now();
-            let gone = self
-                .database()
-                .write(move |c| models::session::delete_expired(c, now, BATCH))
-                .await?;
+            let delete =
+                move |c: &mut Connection<'_>| models::session::delete_expired(c, now, BATCH);
+            let gone = self.database().write(delete).await?;
             all += gone;
-            if i64::try_from(gone).is_ok_and(|gone| gone < BATCH) {
+            if is_the_last(gone) {
                 let event = Event::of_nobody(Kind::SessionsCleared, format!("{all} sessions"));
                 self.note(&Client::command_line(), event).await?;
                 return Ok(all);
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Whether a batch of so many rows found no more.
+fn is_the_last(rows: usize) -> bool {
+    i64::try_from(rows).is_ok_and(|rows| rows < BATCH)
 }

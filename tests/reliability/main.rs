@@ -22,7 +22,9 @@
 #[path = "../suite/support/mod.rs"]
 mod support;
 
+mod backup;
 mod drill;
+mod instances;
 mod kill;
 mod people;
 mod proxy;
@@ -35,7 +37,12 @@ use std::process::ExitCode;
 use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[kill::DRILLS, restart::DRILLS];
+const DRILLS: &[&[Drill]] = &[
+    kill::DRILLS,
+    restart::DRILLS,
+    instances::DRILLS,
+    backup::DRILLS,
+];
 
 fn main() -> ExitCode {
     let (options, filters): (Vec<String>, Vec<String>) = std::env::args()

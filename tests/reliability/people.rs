@@ -82,7 +82,7 @@ pub enum Key {
 }
 
 impl Key {
-    fn present(&self, request: RequestBuilder) -> RequestBuilder {
+    pub fn present(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Self::Token(token) => request.header("Authorization", format!("Token {token}")),
             Self::Session(session) => request.header("Cookie", format!("sessionid={session}")),
@@ -245,6 +245,20 @@ impl Person {
         true
     }
 
+    async fn check_token(&mut self, url: &str) -> bool {
+        match self.token.clone() {
+            Some(token) => self.check(url, &Key::Token(token), true).await,
+            None => false,
+        }
+    }
+
+    /// The token, and the latest session.
+    pub fn keys(&self) -> [Key; 2] {
+        let token = self.token.clone().expect("a token");
+        let session = self.sessions.last().cloned().expect("a session");
+        [Key::Token(token), Key::Session(session)]
+    }
+
     /// Presents all keys that must be good, and all that must not be.
     pub async fn verify(&mut self, url: &str) {
         let good = self.token.clone().map(Key::Token).into_iter();
@@ -319,6 +333,7 @@ impl Person {
 pub struct Load {
     people: Vec<JoinHandle<Person>>,
     urls: Rc<RefCell<Vec<String>>>,
+    answers: Rc<Cell<usize>>,
     is_over: Rc<Cell<bool>>,
 }
 
@@ -326,16 +341,19 @@ impl Load {
     /// Each asks one of these, at random, again and again.
     pub fn start(people: Vec<Person>, urls: &[String]) -> Self {
         let urls = Rc::new(RefCell::new(urls.to_vec()));
-        let is_over = Rc::new(Cell::new(false));
+        let (answers, is_over) = (Rc::<Cell<usize>>::default(), Rc::<Cell<bool>>::default());
         let people = people
             .into_iter()
             .map(|mut person| {
-                let (urls, is_over) = (Rc::clone(&urls), Rc::clone(&is_over));
+                let (urls, answers) = (Rc::clone(&urls), Rc::clone(&answers));
+                let is_over = Rc::clone(&is_over);
                 actix_web::rt::spawn(async move {
                     while !is_over.get() {
                         let url = urls.borrow().choose(&mut person.rng).cloned();
                         let url = url.expect("somebody to ask");
-                        if !person.act(&url).await {
+                        if person.act(&url).await {
+                            answers.set(answers.get() + 1);
+                        } else {
                             // As a client that has any sense.
                             actix_web::rt::time::sleep(Duration::from_millis(5)).await;
                         }
@@ -347,7 +365,17 @@ impl Load {
         Self {
             people,
             urls,
+            answers,
             is_over,
+        }
+    }
+
+    /// Until so many more requests have been answered well.
+    pub async fn goes_on(&self, requests: usize) {
+        let (start, end) = (Instant::now(), self.answers.get() + requests);
+        while self.answers.get() < end {
+            assert!(start.elapsed() < END_OF_HOPE, "nothing is answered");
+            actix_web::rt::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
@@ -389,13 +417,4 @@ pub async fn recovered(person: &mut Person, urls: &[String], since: Instant) -> 
         }
     }
     since.elapsed()
-}
-
-impl Person {
-    async fn check_token(&mut self, url: &str) -> bool {
-        match self.token.clone() {
-            Some(token) => self.check(url, &Key::Token(token), true).await,
-            None => false,
-        }
-    }
 }

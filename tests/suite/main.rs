@@ -29,6 +29,7 @@ mod security;
 mod sessions;
 mod stop;
 mod throttle;
+mod upkeep;
 mod user;
 mod wire;
 
@@ -60,6 +61,7 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     sessions::TESTS,
     stop::TESTS,
     throttle::TESTS,
+    upkeep::TESTS,
     user::TESTS,
     wire::TESTS,
 ];
