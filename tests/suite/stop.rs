@@ -31,11 +31,13 @@ const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const ENDLESS: &str = "POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
                        application/json\r\nContent-Length: 100\r\n\r\n{";
 
+/// With one worker: whoever is answered came after all who were there before.
 fn serve(delay: &str, timeout: &str) -> (Serving, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut serve = program(folder.path());
     serve
-        .args(["--bind", "127.0.0.1:0", "--request-timeout", LONG])
+        .args(["--bind", "127.0.0.1:0", "--workers", "1"])
+        .args(["--request-timeout", LONG])
         .args(["--shutdown-delay", delay, "--shutdown-timeout", timeout]);
     (Serving::start(&mut serve, "createsuperuser"), folder)
 }
