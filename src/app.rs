@@ -68,6 +68,7 @@ pub struct Application {
     public_url: Url,
     auth: Auth,
     state: web::Data<ServerState>,
+    signals: Signals,
     shutdown_delay: Duration,
 }
 
@@ -131,6 +132,7 @@ impl Application {
             public_url,
             auth,
             state,
+            signals: Signals::catch()?,
             shutdown_delay: settings.shutdown_delay,
         })
     }
@@ -163,14 +165,14 @@ impl Application {
     /// Answers requests until SIGTERM or Ctrl-C, and then finishes those that
     /// are being answered.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
-        let (signals, handle) = (Signals::catch()?, self.server.handle());
+        let handle = self.server.handle();
         let upkeep = [
             actix_web::rt::spawn(sweep(self.auth.clone())),
             actix_web::rt::spawn(learn(self.auth)),
         ];
         let ended = tokio::select! {
             ended = self.server => ended,
-            () = stop_by_signal(signals, &self.state, handle, self.shutdown_delay) => Ok(()),
+            () = stop_by_signal(self.signals, &self.state, handle, self.shutdown_delay) => Ok(()),
         };
         upkeep.iter().for_each(|task| task.abort());
         ended
