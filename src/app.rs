@@ -2,6 +2,7 @@
 //! [`Application::run_until_stopped`].
 
 mod connection;
+mod stop;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,37 +14,30 @@ use actix_web::dev::{AppConfig, Server, ServerHandle, fn_service};
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_actix_web::TracingLogger;
 use url::Url;
 
 use self::connection::Connection;
+use self::stop::{Signals, stop_by_signal};
 use crate::auth::{Auth, Clock};
 use crate::db::{Database, MigrateError, OpenError};
-use crate::http::body::RequestTimeout;
 use crate::http::client_ip::TrustedProxies;
 use crate::http::csrf::Csrf;
 use crate::http::headers;
+use crate::http::limits::Limits;
+use crate::http::server_state::ServerState;
 use crate::http::session_cookie::SessionCookie;
 use crate::routes::{self, Services};
 use crate::settings::{AllowedHosts, Settings};
 use crate::telemetry::RequestSpan;
 
-/// Seconds that requests in flight have to finish after a stop.
-const SHUTDOWN_SECONDS: u64 = 30;
-/// A client has this long to send its request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that is being closed is read for so long, lest the client lose
 /// the answer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// An idle connection is kept this long.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often what has run out is deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 /// How often the kinds of password hashes are looked through.
 const LEARN_INTERVAL: Duration = Duration::from_secs(3600);
-/// Connections that one worker holds at most.
-const MAX_CONNECTIONS: usize = 10_000;
 
 /// Why the server did not start: one line that names the thing.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +67,9 @@ pub struct Application {
     address: SocketAddr,
     public_url: Url,
     auth: Auth,
+    state: web::Data<ServerState>,
+    signals: Signals,
+    shutdown_delay: Duration,
 }
 
 impl Application {
@@ -94,14 +91,16 @@ impl Application {
         let auth = Auth::new(settings, database, clock)?;
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
+        let state = services.server.clone();
         // Once for the request to come, and once for its answer.
         let limit = settings.request_timeout * 2;
+        let (header_timeout, keep_alive) = (settings.header_timeout, settings.keep_alive);
         // What HttpServer does, but for our own kind of connection.
         let builder = Server::build()
             .workers(settings.workers.get())
             .worker_max_blocking_threads(blocking_threads(settings))
-            .max_concurrent_connections(MAX_CONNECTIONS)
-            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .max_concurrent_connections(settings.max_connections.get() / settings.workers)
+            .shutdown_timeout(settings.shutdown_timeout.as_secs())
             .disable_signals();
         let stop = builder.graceful_shutdown_signal();
         let listening = builder.listen("portcullis", listener, move || {
@@ -111,18 +110,18 @@ impl Application {
                 .wrap(TracingLogger::<RequestSpan>::new());
             let stop = stop.clone();
             let http = HttpServiceBuilder::default()
-                .client_request_timeout(HEAD_TIMEOUT)
+                .client_request_timeout(header_timeout)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                .keep_alive(KEEP_ALIVE)
-                .graceful_shutdown_signal(move || {
-                    let stop = stop.clone();
-                    async move { stop.notified().await }
-                })
+                .keep_alive(keep_alive)
                 .local_addr(address)
                 .h1(map_config(app, |()| AppConfig::default()));
-            fn_service(move |stream: TcpStream| async move {
-                let peer = stream.peer_addr().ok();
-                Ok((Connection::new(stream, limit), peer))
+            fn_service(move |stream: TcpStream| {
+                let stop = stop.clone();
+                async move {
+                    let peer = stream.peer_addr().ok();
+                    let stopped = async move { stop.notified().await };
+                    Ok((Connection::new(stream, limit, stopped), peer))
+                }
             })
             .and_then(http)
         });
@@ -132,6 +131,9 @@ impl Application {
             address,
             public_url,
             auth,
+            state,
+            signals: Signals::catch()?,
+            shutdown_delay: settings.shutdown_delay,
         })
     }
 
@@ -164,21 +166,14 @@ impl Application {
     /// are being answered.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
         let handle = self.server.handle();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         let upkeep = [
             actix_web::rt::spawn(sweep(self.auth.clone())),
             actix_web::rt::spawn(learn(self.auth)),
         ];
-        actix_web::rt::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::info!("stopping: requests in flight are finished first");
-            handle.stop(true).await;
-        });
-        let ended = self.server.await;
+        let ended = tokio::select! {
+            ended = self.server => ended,
+            () = stop_by_signal(self.signals, &self.state, handle, self.shutdown_delay) => Ok(()),
+        };
         upkeep.iter().for_each(|task| task.abort());
         ended
     }
@@ -240,7 +235,12 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
             address,
         )),
         proxies: web::Data::new(TrustedProxies(settings.trusted_proxies.clone())),
-        request_timeout: web::Data::new(RequestTimeout(settings.request_timeout)),
+        limits: web::Data::new(Limits {
+            headers: settings.max_headers,
+            body: settings.max_body,
+            timeout: settings.request_timeout,
+        }),
+        server: web::Data::new(ServerState::new(public_url.scheme() == "https")),
         session_cookie: web::Data::new(SessionCookie {
             name: settings.session_cookie.clone(),
             secure: public_url.scheme() == "https",

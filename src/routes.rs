@@ -15,14 +15,15 @@ use crate::auth::session::USER_ID;
 use crate::handlers::{
     account, health, login, logout, not_found, obtain_token, static_files, user,
 };
-use crate::http::body::RequestTimeout;
 use crate::http::client_ip::TrustedProxies;
 use crate::http::csrf::{self, Csrf};
+use crate::http::limits::{self, Limits};
 use crate::http::negotiate::{self, Renderers};
+use crate::http::server_state::ServerState;
 use crate::http::session_cookie::SessionCookie;
 use crate::http::session_store::DjangoSessionStore;
 use crate::http::view::{self, Permission, View};
-use crate::http::{authentication, body, headers, host, page, session_cookie};
+use crate::http::{authentication, headers, host, page, session_cookie};
 use crate::settings::AllowedHosts;
 
 static LOGIN: View = View {
@@ -78,8 +79,10 @@ pub struct Services {
     pub hosts: web::Data<AllowedHosts>,
     /// Whose word on a client's address is taken.
     pub proxies: web::Data<TrustedProxies>,
-    /// How long they may take to come.
-    pub request_timeout: web::Data<RequestTimeout>,
+    /// How large they may be, and how long they may take to come.
+    pub limits: web::Data<Limits>,
+    /// How the server stands.
+    pub server: web::Data<ServerState>,
     /// How the session cookie looks.
     pub session_cookie: web::Data<SessionCookie>,
 }
@@ -96,7 +99,8 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         csrf,
         hosts,
         proxies,
-        request_timeout,
+        limits,
+        server,
         session_cookie,
     } = services;
     let store = DjangoSessionStore::new(auth.get_ref().clone());
@@ -116,7 +120,7 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         .wrap(from_fn(csrf::replace_malformed))
         .wrap(from_fn(session_cookie::translate));
     let mut for_our_hosts = web::scope("")
-        .wrap(from_fn(body::receive))
+        .wrap(from_fn(limits::keep))
         .wrap(Condition::new(
             !csrf.cors_origins.is_empty(),
             cors(&csrf.cors_origins),
@@ -131,7 +135,8 @@ fn routes(app: &mut web::ServiceConfig, services: Services) {
         .app_data(csrf)
         .app_data(hosts)
         .app_data(proxies)
-        .app_data(request_timeout)
+        .app_data(limits)
+        .app_data(server)
         .app_data(session_cookie)
         // For whoever runs the service
         .service(read_only("/healthz").route(get().to(health::healthz)))

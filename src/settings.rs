@@ -25,6 +25,11 @@ use crate::auth::password::{Algorithm, Hasher};
 use crate::db::{DatabaseUrl, UserTable};
 use crate::django::secret_key::{SecretKey, SecretKeys};
 
+/// actix-http refuses more by itself.
+const MOST_HEADERS: usize = 128 * 1024;
+/// A body is held in memory whole.
+const MOST_BODY: usize = 16 * 1024 * 1024;
+
 /// A setting that cannot be used: one line that names the key, says where it
 /// was set, and what it may be.
 #[derive(Debug, thiserror::Error)]
@@ -111,8 +116,22 @@ pub struct Settings {
     pub hash_nice: u8,
     /// `PORTCULLIS_WORKERS`
     pub workers: NonZeroUsize,
+    /// `PORTCULLIS_MAX_CONNECTIONS`
+    pub max_connections: NonZeroUsize,
+    /// `PORTCULLIS_KEEP_ALIVE`
+    pub keep_alive: Duration,
+    /// `PORTCULLIS_HEADER_TIMEOUT`
+    pub header_timeout: Duration,
     /// `PORTCULLIS_REQUEST_TIMEOUT`
     pub request_timeout: Duration,
+    /// `PORTCULLIS_MAX_HEADERS`
+    pub max_headers: usize,
+    /// `PORTCULLIS_MAX_BODY`
+    pub max_body: usize,
+    /// `PORTCULLIS_SHUTDOWN_DELAY`
+    pub shutdown_delay: Duration,
+    /// `PORTCULLIS_SHUTDOWN_TIMEOUT`
+    pub shutdown_timeout: Duration,
     /// `PORTCULLIS_LOG`
     pub log: String,
     /// `PORTCULLIS_LOG_FORMAT`
@@ -151,6 +170,7 @@ impl Settings {
             text.parse()
                 .map_err(|_| "not an address such as 127.0.0.1:8000".to_owned())
         })?;
+        let workers = values.count("PORTCULLIS_WORKERS", cores.get())?;
         let hasher_is_set = values.is_set("PORTCULLIS_PASSWORD_HASHER");
         Ok(Self {
             database_pool: values.count("PORTCULLIS_DATABASE_POOL", 8)?,
@@ -206,8 +226,20 @@ impl Settings {
                     .filter(|nice| (0..=19).contains(nice))
                     .ok_or_else(|| format!("`{text}` is not a whole number from 0 to 19"))
             })?,
-            workers: values.count("PORTCULLIS_WORKERS", cores.get())?,
+            workers,
+            max_connections: max_connections(&values, workers)?,
+            keep_alive: values.parse("PORTCULLIS_KEEP_ALIVE", parse_duration)?,
+            header_timeout: values.parse("PORTCULLIS_HEADER_TIMEOUT", parse_duration)?,
             request_timeout: values.parse("PORTCULLIS_REQUEST_TIMEOUT", parse_duration)?,
+            max_headers: values.parse("PORTCULLIS_MAX_HEADERS", |text| {
+                parse_bytes(text, MOST_HEADERS)
+            })?,
+            max_body: values.parse("PORTCULLIS_MAX_BODY", |text| parse_bytes(text, MOST_BODY))?,
+            shutdown_delay: values.parse("PORTCULLIS_SHUTDOWN_DELAY", |text| match text {
+                "0s" => Ok(Duration::ZERO),
+                text => parse_duration(text),
+            })?,
+            shutdown_timeout: values.parse("PORTCULLIS_SHUTDOWN_TIMEOUT", parse_duration)?,
             log: values.parse("PORTCULLIS_LOG", |text| {
                 tracing_subscriber::EnvFilter::try_new(text)
                     .map(|_| text.to_owned())
@@ -322,6 +354,24 @@ fn password_policy(values: &Values, public_url: Option<&Url>) -> Result<Policy, 
     let host = public_url.and_then(Url::host_str).map(str::to_owned);
     let names = host.into_iter().chain([env!("CARGO_PKG_NAME").to_owned()]);
     Ok(Policy::new(min_length, names.collect()))
+}
+
+/// Each worker has as many, and one at least.
+fn max_connections(values: &Values, workers: NonZeroUsize) -> Result<NonZeroUsize, SettingsError> {
+    let name = "PORTCULLIS_MAX_CONNECTIONS";
+    let count = values.count(name, 10_000)?;
+    if count < workers {
+        let problem = format!("must be at least PORTCULLIS_WORKERS, which is {workers}");
+        return Err(values.error(name, problem));
+    }
+    Ok(count)
+}
+
+fn parse_bytes(text: &str, most: usize) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|count| (1024..=most).contains(count))
+        .ok_or_else(|| format!("`{text}` is not a whole number from 1024 to {most}"))
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

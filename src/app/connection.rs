@@ -1,8 +1,12 @@
-//! A connection that is cut when nothing comes of it.
+//! A connection that is cut when nothing comes of it, and that is closed
+//! between two requests when the server stops.
 //!
 //! actix-http limits the time of a connection's first head and of idleness.
 //! A client that dribbles the second head, or a body that nobody reads, or
 //! that does not take its answers, would hold its connection for ever.
+//!
+//! At a stop actix-http would throw away a request of which no handler has
+//! heard, though its bytes are there.
 
 use std::future::Future;
 use std::io;
@@ -13,24 +17,32 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+/// No answer, but a request for the body.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// A stream that fails when, for longer than a limit, either bytes have come
-/// in and none has gone out, or bytes have to go out and cannot.
+/// in and none has gone out, or bytes have to go out and cannot. Once the
+/// server stops, it ends as soon as nothing is due.
 pub struct Connection<S> {
     stream: S,
     limit: Duration,
     end: Pin<Box<Sleep>>,
     /// Whether `end` counts: somebody owes something.
     is_due: bool,
+    stop: Pin<Box<dyn Future<Output = ()>>>,
+    is_stopping: bool,
 }
 
 impl<S> Connection<S> {
     /// Nothing is due before the first byte.
-    pub fn new(stream: S, limit: Duration) -> Self {
+    pub fn new(stream: S, limit: Duration, stop: impl Future<Output = ()> + 'static) -> Self {
         Self {
             stream,
             limit,
             end: Box::pin(sleep(limit)),
             is_due: false,
+            stop: Box::pin(stop),
+            is_stopping: false,
         }
     }
 
@@ -50,14 +62,23 @@ impl<S> Connection<S> {
         Poll::Pending
     }
 
+    fn poll_stop(&mut self, context: &mut Context<'_>) {
+        self.is_stopping = self.is_stopping || self.stop.as_mut().poll(context).is_ready();
+    }
+
     fn judge_write(
         &mut self,
         context: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
+        is_answer: bool,
     ) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(result) => {
-                self.is_due = false;
+                self.is_due &= !is_answer;
+                if self.is_stopping {
+                    // To read once more, and find the end.
+                    context.waker().wake_by_ref();
+                }
                 Poll::Ready(result)
             }
             Poll::Pending => {
@@ -80,10 +101,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
             self.start();
         }
         // Also when bytes do come: those of a client that never stops.
-        match self.poll_end(context) {
-            Poll::Ready(late) => Poll::Ready(late),
-            Poll::Pending => read,
+        if let Poll::Ready(late) = self.poll_end(context) {
+            return Poll::Ready(late);
         }
+        if read.is_pending() {
+            self.poll_stop(context);
+            if self.is_stopping && !self.is_due {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        read
     }
 }
 
@@ -94,7 +121,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.judge_write(context, written)
+        self.judge_write(context, written, bytes != CONTINUE)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -32,17 +32,17 @@ impl Auth {
         credentials: &Credentials,
         client: &Client,
     ) -> Result<(User, Option<Reservation>), AuthError> {
+        // First of all: what will find no room is told so before any other work.
+        let ticket = self.0.pool.reserve(&client.network())?;
         let candidate = self.find_candidate(credentials.username(), client).await?;
-        let reservation = self.reserve(&candidate, client).await?;
+        let (ticket, reservation) = self.reserve(&candidate, client, ticket).await?;
         let mark = reservation.as_ref().map(Reservation::failure_mark);
         let may_pass = candidate.user.as_ref().is_some_and(|user| user.is_active);
         let encoded = candidate.user.as_ref().map(|user| user.password.clone());
         let workload = self.0.workload.with(encoded.as_deref());
         let password = credentials.password();
-        let is_right = self
-            .0
-            .pool
-            .run(&client.network(), move || {
+        let is_right = ticket
+            .run(move || {
                 if let Some(mark) = mark {
                     mark.store(true, Ordering::Release);
                 }

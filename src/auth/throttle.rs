@@ -33,7 +33,7 @@ use unicode_normalization::UnicodeNormalization;
 use self::gate::{Gate, Turn};
 use super::client::network_of;
 use super::event::{Event, Kind};
-use super::password::pool::Busy;
+use super::password::pool::{Busy, Ticket};
 use super::{Auth, AuthError, Client};
 use crate::db::Connection;
 use crate::django::SecretKeys;
@@ -235,44 +235,59 @@ impl Auth {
         Timestamp::new(now.checked_sub_signed(days).unwrap_or(now))
     }
 
-    /// Takes a place for an attempt; `None` while the throttle is off.
+    /// Takes a place for an attempt; `None` while the throttle is off. Whoever
+    /// has to wait for it gives up their ticket for the hashing meanwhile.
     ///
     /// # Errors
     ///
     /// [`AuthError::Throttled`] if there is none, and [`AuthError::Busy`] if
-    /// those before it took too long.
+    /// those before it took too long, or there is no other ticket.
     pub(super) async fn reserve(
         &self,
         candidate: &Candidate,
         client: &Client,
-    ) -> Result<Option<Reservation>, AuthError> {
+        ticket: Ticket,
+    ) -> Result<(Ticket, Option<Reservation>), AuthError> {
         let Some((place, rooms, verdict)) = &candidate.attempt else {
-            return Ok(None);
+            return Ok((ticket, None));
         };
         let user = candidate.user.as_ref();
         if let Verdict::Refused(refusal) = verdict {
             return Err(self.refuse(user, refusal, client).await?);
         }
         let deadline = Instant::now() + PATIENCE;
-        let turn = self.0.throttle.gate.enter(place, deadline).await?;
+        let gate = &self.0.throttle.gate;
+        let (turn, mut ticket) = match gate.try_enter(place) {
+            Some(turn) => (turn, ticket),
+            None => {
+                drop(ticket);
+                let turn = gate.enter(place, deadline).await?;
+                (turn, self.0.pool.reserve(&client.network())?)
+            }
+        };
         let mut pause = FIRST_PAUSE;
         loop {
             match self.try_reserve(place, rooms).await? {
                 Verdict::Free => {
-                    return Ok(Some(Reservation {
+                    let reservation = Reservation {
                         auth: self.clone(),
                         client: client.clone(),
                         place: place.clone(),
                         is_failure: Arc::default(),
                         is_settled: false,
                         _turn: turn,
-                    }));
+                    };
+                    return Ok((ticket, Some(reservation)));
                 }
                 Verdict::Refused(refusal) => {
                     return Err(self.refuse(user, &refusal, client).await?);
                 }
                 Verdict::Wait if Instant::now() + pause > deadline => return Err(Busy.into()),
-                Verdict::Wait => sleep(pause).await,
+                Verdict::Wait => {
+                    drop(ticket);
+                    sleep(pause).await;
+                    ticket = self.0.pool.reserve(&client.network())?;
+                }
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

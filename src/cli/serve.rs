@@ -1,5 +1,7 @@
 //! `portcullis serve`.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::CliError;
 use crate::app::Application;
 use crate::settings::Settings;
@@ -13,8 +15,13 @@ const USER_SETTINGS: [&str; 4] = [
     "PORTCULLIS_PASSWORD_COST",
 ];
 
+/// Open files beside the clients' connections: the database's, the log's, and
+/// some to spare.
+const OTHER_FILES: u64 = 256;
+
 pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
     telemetry::init(&settings);
+    allow_files(&settings);
     let application = Application::build(&settings)?;
     let users = application.auth().count_users().await?;
     println!("Portcullis listens on {}", application.address());
@@ -31,6 +38,32 @@ pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
     application.run_until_stopped().await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Raises the soft limit on open files, which is 1024 on most systems, as far as
+/// connections need: where they take the last one, the database gets none.
+fn allow_files(settings: &Settings) {
+    let connections = settings.max_connections.get() as u64;
+    let needed = connections.saturating_add(OTHER_FILES);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let allowed = maximum.map_or(needed, |maximum| maximum.min(needed));
+    if current.is_some_and(|current| current < allowed) {
+        let raised = Rlimit {
+            current: Some(allowed),
+            maximum,
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit on open files stays as it is");
+        }
+    }
+    if allowed < needed {
+        tracing::warn!(
+            allowed,
+            needed,
+            "fewer files may be open than connections need: raise the limit (ulimit -Hn, \
+             LimitNOFILE), or lower PORTCULLIS_MAX_CONNECTIONS"
+        );
+    }
 }
 
 /// A line for a shell that finds the same users: what is in the environment or

@@ -1,26 +1,18 @@
 //! Request bodies as DRF's parsers read them: JSON, form-encoded, multipart.
 
-use std::time::Duration;
-
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::error::PayloadError;
+use actix_web::dev::Payload;
 use actix_web::http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING,
 };
-use actix_web::middleware::Next;
-use actix_web::web::{self, Bytes};
-use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError};
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::negotiate::wants_page;
-use super::page;
+use super::limits;
 
-/// Largest body that is read; more is refused before it has come in whole.
-pub const MAX_BYTES: usize = 64 * 1024;
 /// Most fields of a form, as in Django.
 const MAX_FIELDS: usize = 1000;
 
@@ -57,67 +49,9 @@ impl FromRequest for Body {
         Box::pin(async move {
             // The type is looked at first, as in DRF.
             let kind = Kind::of(&headers)?;
-            parse(kind, read(&headers, payload).await?).await
+            parse(kind, limits::received(payload).await?).await
         })
     }
-}
-
-/// `PORTCULLIS_REQUEST_TIMEOUT`; shared by all workers.
-pub struct RequestTimeout(pub Duration);
-
-/// The middleware: takes a body off the wire before anything is looked up for
-/// its request, so that a client that dribbles holds nothing, and that half a
-/// request does nothing. actix-http drops a handler that is at work when a
-/// broken chunk comes in, and then nobody is told what was done.
-pub async fn receive(
-    timeout: web::Data<RequestTimeout>,
-    mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let payload = request.take_payload();
-    if !matches!(payload, Payload::None) {
-        let reading = read(request.headers(), payload);
-        let received = tokio::time::timeout(timeout.0, reading).await;
-        match received.unwrap_or(Err(ApiError::TooSlow)) {
-            Ok(bytes) => request.set_payload(Payload::from(bytes)),
-            // For who wants to read it; a logout, for one, does not.
-            Err(ApiError::TooLarge) => request.set_payload(too_large()),
-            Err(error) if wants_page(request.head()) => {
-                return Ok(request.into_response(page::answer(&error)));
-            }
-            Err(error) => return Ok(request.into_response(error.error_response())),
-        }
-    }
-    Ok(next.call(request).await?.map_into_boxed_body())
-}
-
-fn too_large() -> Payload {
-    let error = stream::iter([Err(PayloadError::Overflow)]);
-    Payload::Stream {
-        payload: Box::pin(error),
-    }
-}
-
-/// Reads a body of at most [`MAX_BYTES`].
-pub async fn read(headers: &HeaderMap, mut payload: Payload) -> Result<Bytes, ApiError> {
-    let stated = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if stated.is_some_and(|length| length > MAX_BYTES) {
-        return Err(ApiError::TooLarge);
-    }
-    let mut body = actix_web::web::BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| match error {
-            PayloadError::Overflow => ApiError::TooLarge,
-            _ => ApiError::Parse("Request body is incomplete.".to_owned()),
-        })?;
-        if body.len() + chunk.len() > MAX_BYTES {
-            return Err(ApiError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
 }
 
 /// Whether the body is a form, so that it may hold a CSRF token.

@@ -43,6 +43,8 @@ pub enum ApiError {
     UnsupportedMediaType(String),
     /// 429, DRF's `Throttled`, with the seconds to wait.
     Throttled(u64),
+    /// 431: the target and the headers are over the cap.
+    HeadersTooLarge,
     /// 503: the database, or the hashing threads, have no answer now.
     Unavailable,
 }
@@ -64,6 +66,7 @@ impl ApiError {
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -86,6 +89,9 @@ impl ApiError {
             Self::NotAcceptable => "Could not satisfy the request Accept header.".to_owned(),
             Self::TooSlow => "Request body did not come in time.".to_owned(),
             Self::TooLarge => "Request body is larger than this endpoint takes.".to_owned(),
+            Self::HeadersTooLarge => {
+                "Request headers are larger than this server takes.".to_owned()
+            }
             Self::UnsupportedMediaType(media_type) => {
                 format!("Unsupported media type \"{media_type}\" in request.")
             }

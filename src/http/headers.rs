@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL,
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
@@ -12,7 +13,7 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
-use super::csrf::Csrf;
+use super::server_state::ServerState;
 
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                    base-uri 'none'; frame-ancestors 'none'";
@@ -42,16 +43,21 @@ const VARY_ON: &str = "Accept, Authorization, Cookie";
 
 /// The middleware.
 pub async fn add(
-    csrf: web::Data<Csrf>,
+    server: web::Data<ServerState>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut response = next.call(request).await?;
+    if server.is_stopping() {
+        // Who keeps connections opens the next one elsewhere.
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     let headers = response.headers_mut();
     for (name, value) in &*ALWAYS {
         headers.insert(name.clone(), value.clone());
     }
-    if csrf.public_url.scheme() == "https" {
+    if server.is_https {
         let year = "max-age=31536000";
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(year));
     }

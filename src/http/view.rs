@@ -17,6 +17,7 @@ use super::cookies::RequestCookies;
 use super::csrf::{self, Csrf, Site};
 use super::error::ApiError;
 use super::extract::{Authentication, CurrentUser};
+use super::limits;
 use super::negotiate::{Format, Renderers, negotiate};
 
 /// Who may call a view.
@@ -116,7 +117,7 @@ pub async fn check_csrf(request: &mut ServiceRequest) -> Result<(), ApiError> {
     let mut field = None;
     if request.method() == Method::POST && body::is_form(request.headers()) {
         let payload = request.take_payload();
-        let bytes = body::read(request.headers(), payload).await?;
+        let bytes = limits::received(payload).await?;
         let form = body::parse_form(request.headers(), bytes.clone()).await;
         field = form.and_then(|form| form.text(csrf::FIELD).map(str::to_owned));
         request.set_payload(Payload::from(bytes));

@@ -195,10 +195,52 @@ pub const KEYS: &[Key] = &[
         "Threads that answer requests",
     ),
     key(
+        "PORTCULLIS_MAX_CONNECTIONS",
+        "10000",
+        "",
+        "Connections that are held at once; more wait to be accepted",
+    ),
+    key(
+        "PORTCULLIS_KEEP_ALIVE",
+        "75s",
+        "",
+        "How long a connection is kept on which nothing is asked",
+    ),
+    key(
+        "PORTCULLIS_HEADER_TIMEOUT",
+        "10s",
+        "",
+        "Longest time for the first headers of a connection to arrive (then 408)",
+    ),
+    key(
         "PORTCULLIS_REQUEST_TIMEOUT",
         "30s",
         "",
         "Longest time for a request to arrive (then 408), and again for its answer to begin",
+    ),
+    key(
+        "PORTCULLIS_MAX_HEADERS",
+        "32768",
+        "",
+        "Most bytes of a request's path and headers; more get 431",
+    ),
+    key(
+        "PORTCULLIS_MAX_BODY",
+        "65536",
+        "",
+        "Most bytes of a request's body; more get 413",
+    ),
+    key(
+        "PORTCULLIS_SHUTDOWN_DELAY",
+        "7s",
+        "",
+        "How long everything but /readyz is still answered after SIGTERM, for a proxy to see it",
+    ),
+    key(
+        "PORTCULLIS_SHUTDOWN_TIMEOUT",
+        "20s",
+        "",
+        "Longest time after that for requests in flight to finish",
     ),
     key(
         "PORTCULLIS_LOG",

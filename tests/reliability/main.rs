@@ -27,6 +27,8 @@ mod drill;
 mod instances;
 mod kill;
 mod people;
+mod proxy;
+mod restart;
 mod server;
 mod table;
 
@@ -35,7 +37,12 @@ use std::process::ExitCode;
 use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[kill::DRILLS, instances::DRILLS, backup::DRILLS];
+const DRILLS: &[&[Drill]] = &[
+    kill::DRILLS,
+    restart::DRILLS,
+    instances::DRILLS,
+    backup::DRILLS,
+];
 
 fn main() -> ExitCode {
     let (options, filters): (Vec<String>, Vec<String>) = std::env::args()

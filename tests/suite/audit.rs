@@ -225,7 +225,7 @@ async fn no_text_of_a_client_forges_a_log_line(backend: Backend) {
             let _ = stream.read_to_end(&mut answer);
         }
         let stop = std::process::Command::new("kill")
-            .args(["-s", "TERM", &process.id().to_string()])
+            .args(["-s", "INT", &process.id().to_string()])
             .status();
         assert!(stop.unwrap().success());
         assert!(process.wait().unwrap().success());

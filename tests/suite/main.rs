@@ -21,11 +21,13 @@ mod hash_work;
 mod hosts;
 mod login;
 mod logout;
+mod overload;
 mod pages;
 mod passwords;
 mod repo;
 mod security;
 mod sessions;
+mod stop;
 mod throttle;
 mod upkeep;
 mod user;
@@ -51,11 +53,13 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
     hosts::TESTS,
     login::TESTS,
     logout::TESTS,
+    overload::TESTS,
     pages::TESTS,
     passwords::TESTS,
     repo::TESTS,
     security::TESTS,
     sessions::TESTS,
+    stop::TESTS,
     throttle::TESTS,
     upkeep::TESTS,
     user::TESTS,
@@ -63,7 +67,14 @@ const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
 ];
 
 /// Tests that need no database of ours.
-const ONCE: &[&[PlainTest]] = &[check::PLAIN, cli::PLAIN, repo::PLAIN, security::PLAIN];
+const ONCE: &[&[PlainTest]] = &[
+    check::PLAIN,
+    cli::PLAIN,
+    overload::PLAIN,
+    repo::PLAIN,
+    security::PLAIN,
+    stop::PLAIN,
+];
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();

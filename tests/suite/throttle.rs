@@ -37,6 +37,8 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
 ];
 
 const PROXIES: (&str, &str) = ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.0/8");
+/// Nobody is refused for want of room before the counters are asked.
+const ROOM: (&str, &str) = ("PORTCULLIS_HASH_QUEUE", "256");
 
 /// A login as if through a trusted proxy, from that address.
 async fn log_in_from(app: &TestApp, address: &str, username: &str, password: &str) -> Answer {
@@ -148,9 +150,9 @@ async fn storm(urls: &[String], passwords: &[&str], count: usize) -> Vec<(u16, u
 }
 
 async fn two_hundred_wrong_logins_at_two_servers_are_five_hash_checks(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[ROOM]).await;
     app.create_user("alice", PASSWORD).await;
-    let other = app.start_another(&[]).await;
+    let other = app.start_another(&[ROOM]).await;
     let hashed = app.auth.hash_pool().completed();
 
     let urls = [app.url.clone(), other.url.clone()];
@@ -168,6 +170,7 @@ async fn two_hundred_wrong_logins_at_two_processes_are_five_hash_checks(backend:
     let start = || {
         let mut command = program_on(&app.database, folder.path());
         command.env("PORTCULLIS_BIND", "127.0.0.1:0");
+        command.env(ROOM.0, ROOM.1);
         Serving::start(&mut command, "users")
     };
     let (one, two) = (start(), start());
@@ -203,7 +206,7 @@ async fn right_logins_wait_for_wrong_ones_and_not_the_other_way_round(backend: B
 }
 
 async fn fifty_failures_over_all_accounts_block_a_network(backend: Backend) {
-    let app = TestApp::start_with(&backend, &[PROXIES]).await;
+    let app = TestApp::start_with(&backend, &[PROXIES, ROOM]).await;
     app.create_user("alice", PASSWORD).await;
     let attempt = |n: usize| {
         let app = &app;

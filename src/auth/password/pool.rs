@@ -5,9 +5,11 @@
 //! login storm fills this queue and nothing else. The queue is fair: clients
 //! take turns, and none can fill it so that another finds no room. What has no
 //! room is answered [`Busy`] at once, and a request that its client has given up
-//! leaves the queue unhashed.
+//! leaves the queue unhashed. Who has other work to do first takes a [`Ticket`]
+//! before it, so that in a storm nobody does it for nothing.
 
 use std::{
+    collections::HashMap,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -91,9 +93,21 @@ impl HashPool {
         client: &str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let (sender, receiver) = oneshot::channel();
-        self.0.0.enqueue(client, Box::new(Task { work, sender }))?;
-        receiver.await.map_err(|_| Busy)
+        self.reserve(client)?.run(work).await
+    }
+
+    /// A place for one job of that client, which is still to come.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] if the queue is full.
+    pub fn reserve(&self, client: &str) -> Result<Ticket, Busy> {
+        self.0.0.reserve(client)?;
+        Ok(Ticket {
+            pool: self.clone(),
+            client: client.to_owned(),
+            is_used: false,
+        })
     }
 
     /// Jobs that wait for a thread right now.
@@ -114,6 +128,39 @@ impl fmt::Debug for HashPool {
             .field("depth", &self.depth())
             .field("completed", &self.completed())
             .finish_non_exhaustive()
+    }
+}
+
+/// A place in the queue, given back if it is not used.
+pub struct Ticket {
+    pool: HashPool,
+    client: String,
+    is_used: bool,
+}
+
+impl Ticket {
+    /// Runs `work` as [`HashPool::run`] does.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn run<T: Send + 'static>(
+        mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let (sender, receiver) = oneshot::channel();
+        self.is_used = true;
+        let shared = &self.pool.0.0;
+        shared.enqueue(&self.client, Box::new(Task { work, sender }))?;
+        receiver.await.map_err(|_| Busy)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.is_used {
+            self.pool.0.0.lock().leave(&self.client);
+        }
     }
 }
 
@@ -139,9 +186,38 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: FairQueue<Waiting>,
+    /// Tickets that are out, by client.
+    coming: HashMap<String, usize>,
     running: usize,
     closed: bool,
     report: Report,
+}
+
+impl State {
+    /// Takes back one ticket.
+    fn leave(&mut self, client: &str) {
+        if let Some(count) = self.coming.get_mut(client) {
+            *count -= 1;
+            if *count == 0 {
+                self.coming.remove(client);
+            }
+        }
+    }
+
+    /// Whether somebody has so many jobs and tickets that this client, with
+    /// one more, would still have fewer.
+    fn is_owed_room(&self, client: &str) -> bool {
+        let coming = self
+            .coming
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count));
+        let mut shares: HashMap<&str, usize> = coming.collect();
+        for (name, count) in self.waiting.shares() {
+            *shares.entry(name).or_default() += count;
+        }
+        let own = shares.get(client).copied().unwrap_or_default();
+        shares.values().any(|share| *share > own + 1)
+    }
 }
 
 struct Waiting {
@@ -202,13 +278,37 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enqueue(&self, client: &str, job: Box<dyn Job>) -> Result<(), Busy> {
-        let mut state = self.lock();
-        let is_full = |state: &State| state.running + state.waiting.len() >= self.capacity;
-        if is_full(&state) {
+    /// Whether there are as many jobs as there may be, and so many to come.
+    fn is_full(&self, state: &mut State, coming: usize) -> bool {
+        let is_full = |state: &State| state.running + state.waiting.len() + coming >= self.capacity;
+        if is_full(state) {
             state.waiting.retain(|waiting| !waiting.job.is_abandoned());
         }
-        let is_full = is_full(&state);
+        is_full(state)
+    }
+
+    fn reserve(&self, client: &str) -> Result<(), Busy> {
+        let mut state = self.lock();
+        let coming = state.coming.values().sum();
+        if !self.is_full(&mut state, coming) || state.is_owed_room(client) {
+            *state.coming.entry(client.to_owned()).or_default() += 1;
+            return Ok(());
+        }
+        state.report.refused += 1;
+        let (report, depth) = (state.report.take_due(), state.waiting.len());
+        drop(state);
+        if let Some(report) = report {
+            report.tell(depth);
+        }
+        Err(Busy)
+    }
+
+    /// Puts a job where its client's ticket had a place. Others may have come
+    /// in between who were owed room more than this one is.
+    fn enqueue(&self, client: &str, job: Box<dyn Job>) -> Result<(), Busy> {
+        let mut state = self.lock();
+        state.leave(client);
+        let is_full = self.is_full(&mut state, 0);
         let given_up = is_full.then(|| state.waiting.make_room(client)).flatten();
         let is_taken = !is_full || given_up.is_some();
         if is_taken {
@@ -392,6 +492,36 @@ mod tests {
         assert_eq!(block_on(waiting), Ok(2));
         assert_eq!(block_on(pool.run("a", || 4)), Ok(4));
         assert_eq!(pool.completed(), 3);
+    }
+
+    #[test]
+    fn a_ticket_keeps_its_place_until_it_is_used_or_dropped() {
+        let pool = pool(1, 1);
+        let [first, second] = [(); 2].map(|()| pool.reserve("a").unwrap());
+
+        assert!(pool.reserve("a").is_err());
+        assert_eq!(block_on(pool.run("a", || 1)), Err(Busy));
+
+        assert_eq!(block_on(first.run(|| 2)), Ok(2));
+        let third = pool.reserve("a").unwrap();
+        assert!(pool.reserve("a").is_err(), "used, and then somebody else's");
+        drop((second, third));
+        assert_eq!(block_on(pool.run("a", || 3)), Ok(3));
+    }
+
+    #[test]
+    fn a_client_with_all_tickets_does_not_keep_another_out() {
+        let pool = pool(1, 1);
+        let tickets = [(); 2].map(|()| pool.reserve("a").unwrap());
+
+        assert!(pool.reserve("a").is_err());
+        let other = pool.reserve("b").unwrap();
+        assert!(pool.reserve("b").is_err(), "one each would be no fewer");
+
+        assert_eq!(block_on(other.run(|| 1)), Ok(1));
+        for ticket in tickets {
+            assert_eq!(block_on(ticket.run(|| 2)), Ok(2));
+        }
     }
 
     #[test]

@@ -31,6 +31,13 @@ impl<J> FairQueue<J> {
         self.len
     }
 
+    /// Each client, and how many of its jobs wait.
+    pub(super) fn shares(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.lines
+            .iter()
+            .map(|line| (line.client.as_str(), line.jobs.len()))
+    }
+
     /// Puts a job at the end of its client's line.
     pub(super) fn push(&mut self, client: &str, job: J) {
         self.len += 1;

@@ -37,12 +37,27 @@ impl Gate {
         }
     }
 
+    /// A turn, if there is nobody to wait for.
+    pub(super) fn try_enter(&self, place: &Place) -> Option<Turn> {
+        let (mut turn, line) = self.queue(place);
+        turn.permit = Some(line.try_acquire_owned().ok()?);
+        Some(turn)
+    }
+
     /// Waits for a turn.
     ///
     /// # Errors
     ///
     /// [`Busy`] if it did not come by the deadline.
     pub(super) async fn enter(&self, place: &Place, deadline: Instant) -> Result<Turn, Busy> {
+        let (mut turn, line) = self.queue(place);
+        let entered = timeout_at(deadline, line.acquire_owned()).await;
+        turn.permit = Some(entered.map_err(|_| Busy)?.map_err(|_| Busy)?);
+        Ok(turn)
+    }
+
+    /// The line of that place, and a turn that is still to come there.
+    fn queue(&self, place: &Place) -> (Turn, Arc<Semaphore>) {
         let key = (place.account.clone(), place.client.clone());
         let line = {
             let mut lines = lock(&self.lines);
@@ -52,14 +67,12 @@ impl Gate {
             Arc::clone(line)
         };
         // From here on, whoever gives up cleans up.
-        let mut turn = Turn {
+        let turn = Turn {
             gate: self.clone(),
             key,
             permit: None,
         };
-        let entered = timeout_at(deadline, line.acquire_owned()).await;
-        turn.permit = Some(entered.map_err(|_| Busy)?.map_err(|_| Busy)?);
-        Ok(turn)
+        (turn, line)
     }
 }
 
