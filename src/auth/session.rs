@@ -203,7 +203,7 @@ impl Auth {
             let row_key = found.key.clone();
             self.0
                 .database
-                .write(move |c| models::session::update_expiry(c, &row_key, end))
+                .write(move |c| models::session::put_off_expiry(c, &row_key, end))
                 .await?;
         }
         Ok(())

@@ -99,14 +99,16 @@ pub fn update(
     Ok(updated == 1)
 }
 
-/// Moves the end of a session's life; `false` if it is gone.
-pub fn update_expiry(
+/// Puts off the end of a session's life; `false` if it is gone, or has been put off
+/// for longer: of two that use it at once the slower one takes nothing away.
+pub fn put_off_expiry(
     connection: &mut Connection<'_>,
     key: &str,
     expires: Timestamp,
 ) -> QueryResult<bool> {
     let updated = on!(connection, c => diesel::update(django_session::table)
         .filter(django_session::session_key.eq(key))
+        .filter(django_session::expire_date.lt(expires))
         .set(django_session::expire_date.eq(expires))
         .execute(c))?;
     Ok(updated == 1)
