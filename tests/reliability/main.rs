@@ -26,6 +26,7 @@ mod drill;
 mod kill;
 mod people;
 mod server;
+mod sqlite;
 mod table;
 
 use std::process::ExitCode;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[kill::DRILLS];
+const DRILLS: &[&[Drill]] = &[kill::DRILLS, sqlite::DRILLS];
 
 fn main() -> ExitCode {
     let (options, filters): (Vec<String>, Vec<String>) = std::env::args()
