@@ -22,7 +22,9 @@
 #[path = "../suite/support/mod.rs"]
 mod support;
 
+mod clock;
 mod drill;
+mod instances;
 mod kill;
 mod people;
 mod server;
@@ -34,7 +36,12 @@ use std::process::ExitCode;
 use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[kill::DRILLS, sqlite::DRILLS];
+const DRILLS: &[&[Drill]] = &[
+    kill::DRILLS,
+    instances::DRILLS,
+    sqlite::DRILLS,
+    clock::DRILLS,
+];
 
 fn main() -> ExitCode {
     let (options, filters): (Vec<String>, Vec<String>) = std::env::args()
