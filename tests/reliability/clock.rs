@@ -14,7 +14,7 @@ pub const DRILLS: &[Drill] = &[
         run: |backend| Box::pin(steps_under_load(backend)),
     },
     Drill {
-        fault: "clock steps by an hour while sessions end and logins are blocked",
+        fault: "clock steps by an hour; sessions at their end, blocked logins",
         on: On::Each,
         run: |backend| Box::pin(steps_at_the_limits(backend)),
     },
@@ -57,8 +57,8 @@ async fn steps_at_the_limits(backend: Backend) -> Tally {
     tally
 }
 
-/// Sessions of half an hour, half of them busy: they end by the clock, and what has
-/// ended for good does not come back.
+/// A session of half an hour ends by the clock, and what has been logged out or swept
+/// does not come back.
 async fn sessions_end(backend: &Backend, step: i64, tally: &mut Tally) {
     let limits = [
         ("PORTCULLIS_SESSION_AGE", "30m"),
@@ -90,8 +90,7 @@ async fn sessions_end(backend: &Backend, step: i64, tally: &mut Tally) {
     app.clock.advance(step);
     expect(200, if step > 0 { 401 } else { 200 }).await;
     app.clock.advance(-step);
-    // An hour back, nothing was extended; and a session that was over by the wrong
-    // clock only is one still.
+    // What was over by the wrong clock only goes on, and no longer than it would have.
     expect(200, 200).await;
     app.clock.advance(11 * MINUTE);
     expect(200, 401).await;

@@ -22,7 +22,7 @@ use crate::support::program::{program_on, run};
 /// Longest wait for an answer; whoever has none by then hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait until a service works again.
-const END_OF_HOPE: Duration = Duration::from_secs(20);
+pub const END_OF_HOPE: Duration = Duration::from_secs(20);
 /// Keys that each remembers when all have been verified.
 const KEYS: usize = 4;
 /// A CSRF token as a client may make it.

@@ -42,6 +42,8 @@ pub const DRILLS: &[Drill] = &[
 
 const PEOPLE: u64 = 8;
 const ROUNDS: u64 = 3;
+/// How long people work before it.
+const BEFORE: Duration = Duration::from_millis(200);
 /// How long a fault lasts, where its length is not what it is about.
 const FAULT: Duration = Duration::from_secs(1);
 /// Longest time that whoever only asks may wait meanwhile.
@@ -61,6 +63,7 @@ async fn full_disk(backend: Backend) -> Tally {
         let log = database.folder().unwrap().join("test.db-wal");
         let room = log.metadata().unwrap().len() * round / (ROUNDS - 1);
         let mut work = Work::begin(people, &serving);
+        work.go_on(&serving, BEFORE).await;
         let full = FullDisk::of(&serving, room);
         work.go_on(&serving, FAULT).await;
         drop(full);
@@ -126,10 +129,12 @@ async fn read_only(backend: Backend) -> Tally {
     let mut people = all_logged_in(&database, &serving).await;
     let mut tally = Tally::default();
     for _ in 0..ROUNDS {
+        let mut work = Work::begin(people, &serving);
+        work.go_on(&serving, BEFORE).await;
         kill(&mut serving);
         let protected = ReadOnly::make(files);
         serving = start();
-        let mut work = Work::begin(people, &serving);
+        work.load.ask(&[serving.url()]);
         work.go_on(&serving, FAULT).await;
         let ended = Instant::now();
         kill(&mut serving);
@@ -186,6 +191,7 @@ async fn locked(backend: Backend, time: Duration) -> Tally {
     let people = all_logged_in(&database, &serving).await;
     let mut tally = Tally::default();
     let mut work = Work::begin(people, &serving);
+    work.go_on(&serving, BEFORE).await;
     let lock = Lock::take(&database);
     work.go_on(&serving, time).await;
     drop(lock);
