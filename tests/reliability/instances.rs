@@ -165,6 +165,7 @@ async fn from_one_to_the_next(backend: Backend) -> Tally {
                 person.log_out(at(2)).await;
                 person.verify(at(0)).await;
                 person.verify(at(1)).await;
+                person.forget_the_oldest();
             }
             person
         })

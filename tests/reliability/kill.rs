@@ -28,7 +28,7 @@ async fn kill_under_load(backend: Backend) -> Tally {
     let start = || serve(&database, folder.path(), &[]);
     let mut people = Person::create(&database, PEOPLE);
     let seed = seed();
-    eprintln!("  RELIABILITY_SEED={seed} kills it at the same moments");
+    eprint!("RELIABILITY_SEED={seed} ");
     let mut moments = StdRng::seed_from_u64(seed);
     let mut tally = Tally::default();
     let mut serving = start();

@@ -32,6 +32,7 @@ mod sqlite;
 mod table;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use drill::{Drill, Outcome};
 use support::database::Backend;
@@ -57,8 +58,12 @@ fn main() -> ExitCode {
         for backend in backends.iter().filter(|backend| drill.is_for(backend)) {
             let outcome = Outcome::of(drill, backend);
             if filters.is_empty() || filters.iter().any(|word| outcome.name().contains(word)) {
-                eprintln!("{} …", outcome.name());
-                outcomes.push(outcome.run(drill, backend));
+                eprint!("{} … ", outcome.name());
+                let begun = Instant::now();
+                let outcome = outcome.run(drill, backend);
+                let slowest = outcome.tally.seen.slowest;
+                eprintln!("{:?}, slowest answer {slowest:?}", begun.elapsed());
+                outcomes.push(outcome);
             }
         }
     }

@@ -268,7 +268,7 @@ impl Person {
     }
 
     /// Of what has been verified, only the latest is presented again.
-    fn forget_the_oldest(&mut self) {
+    pub fn forget_the_oldest(&mut self) {
         let surplus = self.sessions.len().saturating_sub(KEYS);
         self.sessions.drain(..surplus);
         let surplus = self.ended.len().saturating_sub(2 * KEYS);
