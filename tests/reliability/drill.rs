@@ -111,6 +111,16 @@ impl Outcome {
         if let Some(time) = self.tally.recovery.filter(|time| *time > RECOVERY) {
             write!(text, "it took {time:?} to recover; ").unwrap();
         }
-        text + &self.tally.seen.complaints.join("; ")
+        let seen = &self.tally.seen;
+        for (count, what) in [
+            (seen.lost, "answered logins refused"),
+            (seen.undone, "answered logouts undone"),
+            (seen.other_5xx, "5xx other than 503"),
+        ] {
+            if count > 0 {
+                write!(text, "{count} {what}; ").unwrap();
+            }
+        }
+        text + &seen.complaints.join("; ")
     }
 }

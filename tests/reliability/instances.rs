@@ -2,15 +2,16 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Instant;
 
 use reqwest::Client;
 use tokio::sync::watch::{self, Receiver};
 
 use crate::drill::{Drill, On, Tally};
-use crate::people::{Key, Load, Person, verify};
+use crate::people::{END_OF_HOPE, Key, Load, Person, verify};
 use crate::server::serve;
 use crate::support::database::{Backend, TestDatabase};
-use crate::support::program::Serving;
+use crate::support::program::{Serving, program_on, run};
 
 pub const DRILLS: &[Drill] = &[
     Drill {
@@ -22,6 +23,11 @@ pub const DRILLS: &[Drill] = &[
         fault: "login, use and logout at different instances",
         on: On::Each,
         run: |backend| Box::pin(from_one_to_the_next(backend)),
+    },
+    Drill {
+        fault: "eight started at once on an empty database",
+        on: On::Each,
+        run: |backend| Box::pin(started_at_once(backend)),
     },
     Drill {
         fault: "a newer version's migration while older ones serve",
@@ -133,7 +139,12 @@ async fn logged_out_for_all(backend: Backend) -> Tally {
 }
 
 async fn until(readers: &[Rc<Reader>], is_so: impl Fn(&Reader) -> bool) {
+    let end = Instant::now() + END_OF_HOPE;
     while !readers.iter().all(|reader| is_so(reader)) {
+        assert!(
+            Instant::now() < end,
+            "a reader is not answered as it should be"
+        );
         tokio::task::yield_now().await;
     }
 }
@@ -154,6 +165,7 @@ async fn from_one_to_the_next(backend: Backend) -> Tally {
                 person.log_out(at(2)).await;
                 person.verify(at(0)).await;
                 person.verify(at(1)).await;
+                person.forget_the_oldest();
             }
             person
         })
@@ -161,6 +173,35 @@ async fn from_one_to_the_next(backend: Backend) -> Tally {
     for tour in tours.collect::<Vec<_>>() {
         tally.add(vec![tour.await.unwrap()]);
         tally.rounds += 50;
+    }
+    tally
+}
+
+/// One migrates, and the others wait for it.
+async fn started_at_once(backend: Backend) -> Tally {
+    let folder = tempfile::tempdir().unwrap();
+    let by_one = backend.create();
+    run(program_on(&by_one, folder.path()).arg("migrate")).ok();
+    let migrations = by_one.count("__diesel_schema_migrations");
+    let mut tally = Tally::default();
+    for _ in 0..5 {
+        let database = backend.create();
+        let instances: Vec<Serving> = std::thread::scope(|scope| {
+            let start = || serve(&database, folder.path(), &[]);
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            let started = starts.into_iter().map(|start| start.join().unwrap());
+            started.collect()
+        });
+        assert_eq!(database.count("__diesel_schema_migrations"), migrations);
+        let urls = urls(&instances);
+        let mut people = Person::create(&database, 1);
+        for url in &urls {
+            people[0].log_in(url).await;
+        }
+        verify(&mut people, &urls).await;
+        assert_eq!(people[0].seen.logins, urls.len());
+        tally.add(people);
+        tally.rounds += 1;
     }
     tally
 }

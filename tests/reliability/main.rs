@@ -23,6 +23,7 @@
 mod support;
 
 mod backup;
+mod clock;
 mod drill;
 mod instances;
 mod kill;
@@ -30,9 +31,11 @@ mod people;
 mod proxy;
 mod restart;
 mod server;
+mod sqlite;
 mod table;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use drill::{Drill, Outcome};
 use support::database::Backend;
@@ -42,6 +45,8 @@ const DRILLS: &[&[Drill]] = &[
     restart::DRILLS,
     instances::DRILLS,
     backup::DRILLS,
+    sqlite::DRILLS,
+    clock::DRILLS,
 ];
 
 fn main() -> ExitCode {
@@ -58,8 +63,12 @@ fn main() -> ExitCode {
         for backend in backends.iter().filter(|backend| drill.is_for(backend)) {
             let outcome = Outcome::of(drill, backend);
             if filters.is_empty() || filters.iter().any(|word| outcome.name().contains(word)) {
-                eprintln!("{} …", outcome.name());
-                outcomes.push(outcome.run(drill, backend));
+                eprint!("{} … ", outcome.name());
+                let begun = Instant::now();
+                let outcome = outcome.run(drill, backend);
+                let slowest = outcome.tally.seen.slowest;
+                eprintln!("{:?}, slowest answer {slowest:?}", begun.elapsed());
+                outcomes.push(outcome);
             }
         }
     }

@@ -22,8 +22,8 @@ use crate::support::program::{program_on, run};
 /// Longest wait for an answer; whoever has none by then hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait until a service works again.
-const END_OF_HOPE: Duration = Duration::from_secs(20);
-/// Keys that each remembers.
+pub const END_OF_HOPE: Duration = Duration::from_secs(20);
+/// Keys that each remembers when all have been verified.
 const KEYS: usize = 4;
 /// A CSRF token as a client may make it.
 const CSRF: &str = "abcdefghijklmnopqrstuvwxyzABCDEF";
@@ -170,8 +170,6 @@ impl Person {
         let body: Value = serde_json::from_str(&answer.body).expect("JSON");
         self.token = body["token"].as_str().map(str::to_owned);
         self.sessions.extend(answer.session);
-        let surplus = self.sessions.len().saturating_sub(KEYS);
-        self.sessions.drain(..surplus);
         self.seen.logins += 1;
         true
     }
@@ -199,8 +197,6 @@ impl Person {
             200 => {
                 self.ended.push(Key::Token(token));
                 self.ended.extend(session.map(Key::Session));
-                let surplus = self.ended.len().saturating_sub(2 * KEYS);
-                self.ended.drain(..surplus);
                 self.seen.logouts += 1;
                 true
             }
@@ -269,6 +265,14 @@ impl Person {
                 self.seen.complain(format!("{key:?} could not be verified"));
             }
         }
+    }
+
+    /// Of what has been verified, only the latest is presented again.
+    pub fn forget_the_oldest(&mut self) {
+        let surplus = self.sessions.len().saturating_sub(KEYS);
+        self.sessions.drain(..surplus);
+        let surplus = self.ended.len().saturating_sub(2 * KEYS);
+        self.ended.drain(..surplus);
     }
 
     fn lose(&mut self, what: &str) {
@@ -401,6 +405,7 @@ pub async fn verify(people: &mut [Person], urls: &[String]) {
         for url in urls {
             person.verify(url).await;
         }
+        person.forget_the_oldest();
     }
 }
 
