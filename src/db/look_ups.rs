@@ -221,7 +221,9 @@ where
             };
             tokio::task::spawn_blocking(move || service.serve());
         }
-        in_time(receiver).await?.unwrap_or(Err(DatabaseError::NoAnswer))
+        in_time(receiver)
+            .await?
+            .unwrap_or(Err(DatabaseError::NoAnswer))
     }
 }
 

@@ -11,9 +11,7 @@ use std::time::Duration;
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::pg::PgConnection;
 use diesel::prelude::{QueryResult, RunQueryDsl};
-use diesel::r2d2::{
-    Error, ManageConnection, Pool, PoolTransactionManager, PooledConnection, R2D2Connection,
-};
+use diesel::r2d2::{Error, ManageConnection, Pool, PooledConnection, R2D2Connection};
 
 use self::watch::{Line, Statements, Watch};
 use super::{Connection, DatabaseError, DatabaseUrl, OpenError, UserTable};

@@ -162,7 +162,9 @@ fn shut(marks: &[u32]) -> io::Result<usize> {
         let path = entry?.path();
         let is_socket =
             std::fs::read_link(&path).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
-        let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
         let (true, Some(number)) = (is_socket, number) else {
             continue;
         };
