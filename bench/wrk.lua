@@ -1,9 +1,10 @@
 -- Makes the requests of one kind, each with a key chosen uniformly among all users'.
 --
---   wrk … -s wrk.lua URL -- KIND [FILE]
+--   wrk … -s wrk.lua URL -- KIND [FILE [COUNT]]
 --
 -- FILE holds the keys one after the other, without separators. It is kept as one
--- string, so that a million keys are no burden to the collector of garbage.
+-- string, so that a million keys are no burden to the collector of garbage. Only
+-- COUNT of them are used if that is given, from all over the file.
 
 local TOKEN, SESSION = 40, 32
 local DIGITS = "0123456789abcdef"
@@ -22,9 +23,9 @@ local function random_hex(digits)
     return table.concat(parts)
 end
 
-local keys, width
+local keys, width, count, stride
 local function any_key()
-    local at = math.random(0, #keys / width - 1) * width
+    local at = math.random(0, count - 1) * stride * width
     return keys:sub(at + 1, at + width)
 end
 
@@ -43,6 +44,8 @@ function init(args)
     if file then
         keys = assert(io.open(file, "rb")):read("*a")
         width = kind == "session" and SESSION or TOKEN
+        count = tonumber(args[3]) or #keys / width
+        stride = math.floor(#keys / width / count)
     end
     local host = "Host: " .. wrk.host .. ":" .. wrk.port .. "\r\n"
     local user = "GET /api/v1/user/ HTTP/1.1\r\n" .. host

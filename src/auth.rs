@@ -34,8 +34,8 @@ pub use self::login::LogIn;
 use self::password::pool::{HashPool, Limits};
 use self::password::{Hasher, MakeError};
 pub use self::profile::{Profile, ProfileError};
-use self::session::FoundSession;
 pub use self::session::SessionUser;
+use self::session::{FoundSession, SessionOwner};
 pub use self::session_key::SessionKey;
 use self::throttle::Throttle;
 pub use self::token::Token;
@@ -56,7 +56,7 @@ struct Inner {
     /// The three look-ups of a check.
     tokens: LookUps<RowKeys, Owner>,
     sessions: LookUps<RowKeys, Arc<FoundSession>>,
-    users: LookUps<UserId, Arc<User>>,
+    session_owners: LookUps<UserId, Arc<SessionOwner>>,
     pool: HashPool,
     hasher: Hasher,
     workload: SharedWorkload,
@@ -76,10 +76,12 @@ impl Auth {
     pub fn new(settings: &Settings, database: Database, clock: Clock) -> std::io::Result<Self> {
         let codec = SessionCodec::new(&settings.secret_keys);
         let decoder = codec.clone();
+        let session_hash = SessionAuthHash::new(&settings.secret_keys);
+        let hashes = session_hash.clone();
         Ok(Self(Arc::new(Inner {
             tokens: database.look_ups(models::token::find_owners),
             sessions: database.look_ups(move |c, keys| session::find(c, keys, &decoder)),
-            users: database.look_ups(models::user::find_all),
+            session_owners: database.look_ups(move |c, ids| session::find_owners(c, ids, &hashes)),
             database,
             pool: HashPool::new(Limits {
                 threads: settings.hash_threads.get(),
@@ -91,7 +93,7 @@ impl Auth {
             upgrades_hashes: settings.upgrades_hashes,
             keyring: Keyring::new(settings.storage, &settings.secret_keys),
             codec,
-            session_hash: SessionAuthHash::new(&settings.secret_keys),
+            session_hash,
             session_age: settings.session_age,
             session_idle: settings.session_idle,
             event_age: settings.event_age,

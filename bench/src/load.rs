@@ -15,7 +15,12 @@ pub struct Subject {
     /// What all of its answers must be.
     pub status: u16,
     pub keys: KeyFile,
+    /// Only so many of the keys are used.
+    pub active: Option<usize>,
 }
+
+/// Users who are there at the same time, out of many more.
+pub const ACTIVE: usize = 50_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyFile {
@@ -29,36 +34,52 @@ pub const BARE: Subject = Subject {
     title: "bare handler, `/healthz`",
     status: 200,
     keys: KeyFile::None,
+    active: None,
 };
 pub const TOKEN: Subject = Subject {
     kind: "token",
     title: "token check",
     status: 200,
     keys: KeyFile::Tokens,
+    active: None,
 };
 pub const SESSION: Subject = Subject {
     kind: "session",
     title: "session check",
     status: 200,
     keys: KeyFile::Sessions,
+    active: None,
+};
+pub const ACTIVE_TOKEN: Subject = Subject {
+    title: "token check, 50,000 of the users",
+    active: Some(ACTIVE),
+    ..TOKEN
+};
+pub const ACTIVE_SESSION: Subject = Subject {
+    title: "session check, 50,000 of the users",
+    active: Some(ACTIVE),
+    ..SESSION
 };
 pub const UNKNOWN_TOKEN: Subject = Subject {
     kind: "unknown-token",
     title: "unknown token",
     status: 401,
     keys: KeyFile::None,
+    active: None,
 };
 pub const NEAR_TOKEN: Subject = Subject {
     kind: "near-token",
     title: "token with one digit changed",
     status: 401,
     keys: KeyFile::Tokens,
+    active: None,
 };
 pub const UNKNOWN_SESSION: Subject = Subject {
     kind: "unknown-session",
     title: "unknown session",
     status: 401,
     keys: KeyFile::None,
+    active: None,
 };
 
 /// What one round measured.
@@ -114,6 +135,7 @@ impl Load {
             KeyFile::Tokens => command.arg(database.token_file()),
             KeyFile::Sessions => command.arg(database.session_file()),
         };
+        command.args(subject.active.map(|count| count.to_string()));
         let output = seed::run(&mut command)?;
         let cpu = process::cpu_seconds(pid)? - before;
 

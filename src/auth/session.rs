@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Auth, AuthError, SessionKey};
 use crate::db::Connection;
-use crate::django::{HashMatch, SessionCodec, SessionData};
+use crate::django::{HashMatch, SessionAuthHash, SessionCodec, SessionData};
 use crate::models::session::StoredSession;
 use crate::models::user::User;
 use crate::models::{self, RowKeys, Timestamp, UserId};
@@ -71,13 +71,33 @@ pub(super) fn find(
     Ok(rows.into_iter().map(|row| row.map(decoded)).collect())
 }
 
+/// A user, and what the user's sessions have to present.
+pub(super) struct SessionOwner {
+    user: Arc<User>,
+    hash: String,
+}
+
+/// The users with those ids.
+pub(super) fn find_owners(
+    connection: &mut Connection<'_>,
+    ids: &[UserId],
+    hash: &SessionAuthHash,
+) -> QueryResult<Vec<Option<Arc<SessionOwner>>>> {
+    let owner = |user: Arc<User>| {
+        let hash = hash.of(&user.password);
+        Arc::new(SessionOwner { user, hash })
+    };
+    let users = models::user::find_all(connection, ids)?;
+    Ok(users.into_iter().map(|user| user.map(owner)).collect())
+}
+
 /// Whose session some data is.
 pub enum SessionUser {
     /// An active user's, whose password is still the one of the login.
     User(Arc<User>),
     /// The same, but signed with one of the fallback keys: to be renewed.
     UserOfOldKey(Arc<User>),
-    /// Nobody's: no user in it, or one who is gone, or not active.
+    /// Nobody's: one who is gone, or not active.
     Nobody,
     /// It was a user's, but the password has changed: the row must go.
     Stale,
@@ -90,14 +110,30 @@ fn set_user(data: &mut SessionData, user: UserId, hash: &str) {
     data.insert(HASH.to_owned(), Value::String(hash.to_owned()));
 }
 
-/// The id in the data, if it is Django's own backend that put it there.
-fn user_id(data: &SessionData) -> Option<UserId> {
-    let backend = data.get(BACKEND)?.as_str()?;
-    let id = match data.get(USER_ID)? {
-        Value::String(text) => text.parse().ok()?,
-        number => number.as_i64()?,
-    };
-    (backend == MODEL_BACKEND).then_some(UserId(id))
+/// Whose session it is, by what stands in it.
+pub struct Claim {
+    user: UserId,
+    hash: String,
+}
+
+impl Claim {
+    /// The claim in a session with those entries; `None` if it is nobody's, or
+    /// if it was not Django's own backend that put it there.
+    pub fn of(entry: impl Fn(&str) -> Option<Value>) -> Option<Self> {
+        if entry(BACKEND)? != MODEL_BACKEND {
+            return None;
+        }
+        let id = match entry(USER_ID)? {
+            Value::String(text) => text.parse().ok()?,
+            number => number.as_i64()?,
+        };
+        let hash = match entry(HASH) {
+            Some(Value::String(hash)) => hash,
+            _ => String::new(),
+        };
+        let user = UserId(id);
+        Some(Self { user, hash })
+    }
 }
 
 impl Auth {
@@ -173,25 +209,21 @@ impl Auth {
         Ok(())
     }
 
-    /// Whose session this data is, as of now.
-    pub async fn find_user_by_session(&self, data: &SessionData) -> Result<SessionUser, AuthError> {
-        let Some(id) = user_id(data) else {
+    /// Whose session it is, as of now.
+    pub async fn find_user_by_session(&self, claim: &Claim) -> Result<SessionUser, AuthError> {
+        let owner = self.0.session_owners.get(claim.user).await?;
+        let Some(owner) = owner.filter(|owner| owner.user.is_active) else {
             return Ok(SessionUser::Nobody);
         };
-        let user = self.0.users.get(id).await?;
-        Ok(match user.filter(|user| user.is_active) {
-            None => SessionUser::Nobody,
-            Some(user) => match self.hash_match(data, &user) {
+        let user = Arc::clone(&owner.user);
+        let hashes = &self.0.session_hash;
+        Ok(
+            match hashes.verify_with(&owner.hash, &user.password, &claim.hash) {
                 HashMatch::Current => SessionUser::User(user),
                 HashMatch::Fallback => SessionUser::UserOfOldKey(user),
                 HashMatch::No => SessionUser::Stale,
             },
-        })
-    }
-
-    fn hash_match(&self, data: &SessionData, user: &User) -> HashMatch {
-        let presented = data.get(HASH).and_then(Value::as_str).unwrap_or_default();
-        self.0.session_hash.verify(&user.password, presented)
+        )
     }
 
     /// Stores a new session.
@@ -296,8 +328,11 @@ impl Auth {
             return Ok(None);
         };
         let is_anonymous = !data.contains_key(USER_ID);
-        let is_same =
-            user_id(&data) == Some(user.id) && self.hash_match(&data, user) != HashMatch::No;
+        let claim = Claim::of(|name| data.get(name).cloned());
+        let is_same = claim.is_some_and(|claim| {
+            let fits = self.0.session_hash.verify(&user.password, &claim.hash);
+            claim.user == user.id && fits != HashMatch::No
+        });
         Ok(Some(if is_anonymous || is_same {
             Arc::unwrap_or_clone(data)
         } else {

@@ -23,11 +23,12 @@ use super::postgres::{Pooled, Postgres, in_time};
 use super::sqlite::{Sqlite, Version};
 use super::{Backend, Connection, Database, DatabaseError};
 
-/// Rows of one kind that are remembered at most, of about half a kilobyte each,
-/// and as many keys without a row.
-const REMEMBERED: usize = 16_384;
+/// Rows of one kind that are remembered at most, of about half a kilobyte each.
+const PRESENT: usize = 65_536;
+/// Keys without a row that are remembered at most.
+const ABSENT: usize = 16_384;
 /// Keys that are known to have been asked for, of four bytes each.
-const TRACES: usize = 4 * REMEMBERED;
+const TRACES: usize = 65_536;
 /// Keys in one query.
 const BATCH: usize = 256;
 
@@ -133,8 +134,8 @@ struct Memory<K, V> {
 impl<K: Remembered, V: Clone> Memory<K, V> {
     fn new() -> Self {
         Self {
-            present: Cache::new(REMEMBERED),
-            absent: Cache::new(REMEMBERED),
+            present: Cache::new(PRESENT),
+            absent: Cache::new(ABSENT),
             asked: std::iter::repeat_with(AtomicU32::default)
                 .take(TRACES)
                 .collect(),
@@ -440,13 +441,13 @@ mod tests {
             fixture.get(number);
         };
         (0..100).for_each(|number| ask(2 * number));
-        (0..3 * REMEMBERED).for_each(|number| ask(2 * number + 1));
+        (0..3 * ABSENT).for_each(|number| ask(2 * number + 1));
         assert_eq!(fixture.remembered().0, 100);
 
-        (0..3 * REMEMBERED).for_each(|number| ask(2 * number));
+        (0..2 * PRESENT).for_each(|number| ask(2 * number));
         let (present, absent) = fixture.remembered();
-        for count in [present, absent] {
-            assert!((REMEMBERED / 2..=REMEMBERED).contains(&count), "{count}");
+        for (count, limit) in [(present, PRESENT), (absent, ABSENT)] {
+            assert!((limit / 2..=limit).contains(&count), "{count}");
         }
     }
 }

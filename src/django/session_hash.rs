@@ -46,13 +46,17 @@ impl SessionAuthHash {
 
     /// Compares in constant time what a session presents.
     pub fn verify(&self, encoded_password: &str, presented: &str) -> HashMatch {
-        let fits = |key: &SaltedHmac| -> bool {
-            let expected = hex_digest(key, encoded_password);
-            expected.as_bytes().ct_eq(presented.as_bytes()).into()
-        };
-        if fits(&self.keys.current) {
+        self.verify_with(&self.of(encoded_password), encoded_password, presented)
+    }
+
+    /// The same, for whoever has kept what [`Self::of`] gave.
+    pub fn verify_with(&self, hash: &str, encoded_password: &str, presented: &str) -> HashMatch {
+        let fits =
+            |expected: &str| -> bool { expected.as_bytes().ct_eq(presented.as_bytes()).into() };
+        let fits_old = |key: &SaltedHmac| fits(&hex_digest(key, encoded_password));
+        if fits(hash) {
             HashMatch::Current
-        } else if self.keys.fallbacks.iter().any(fits) {
+        } else if self.keys.fallbacks.iter().any(fits_old) {
             HashMatch::Fallback
         } else {
             HashMatch::No

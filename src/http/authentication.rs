@@ -59,7 +59,7 @@ async fn by_session(request: &ServiceRequest) -> Result<Option<CurrentUser>, Api
         return Ok(None);
     };
     let cookies = RequestCookies::from_extensions(request);
-    let Some(key) = cookies.session_key().cloned() else {
+    let Some(key) = cookies.session_key() else {
         return Ok(None);
     };
     match session_store::row(&session) {
@@ -75,16 +75,18 @@ async fn by_session(request: &ServiceRequest) -> Result<Option<CurrentUser>, Api
     if identity.is_err() {
         return Ok(None);
     }
-    let data = session_store::data_of(&session);
+    let Some(claim) = session_store::claim(&session) else {
+        return Ok(None);
+    };
     let auth = auth(request)?;
     let by_session = |user| CurrentUser {
         user,
         authentication: Authentication::Session,
     };
-    match auth.find_user_by_session(&data).await? {
+    match auth.find_user_by_session(&claim).await? {
         SessionUser::User(user) => Ok(Some(by_session(user))),
         SessionUser::UserOfOldKey(user) => {
-            let Some(renewed) = auth.renew_session(&key, &user).await? else {
+            let Some(renewed) = auth.renew_session(key, &user).await? else {
                 return Ok(None);
             };
             session.renew();
@@ -94,7 +96,7 @@ async fn by_session(request: &ServiceRequest) -> Result<Option<CurrentUser>, Api
         }
         SessionUser::Nobody => Ok(None),
         SessionUser::Stale => {
-            auth.delete_session(&key).await?;
+            auth.delete_session(key).await?;
             session_cookie::forget(http_request);
             Ok(None)
         }

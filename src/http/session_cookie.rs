@@ -78,8 +78,10 @@ impl SessionCookie {
         let mut jar = CookieJar::new();
         jar.signed_mut(&self.key)
             .add(Cookie::new(self.name.clone(), key.to_owned()));
+        // As it is: neither the name, nor base64, nor a session key has anything
+        // that a cookie cannot hold.
         jar.get(&self.name)
-            .map(|cookie| cookie.encoded().to_string())
+            .map(|cookie| format!("{}={}", self.name, cookie.value()))
             .unwrap_or_default()
     }
 

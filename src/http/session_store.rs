@@ -19,7 +19,7 @@ use actix_session::storage::{
 use actix_session::{Session, SessionInsertError};
 use actix_web::cookie::time::Duration;
 
-use crate::auth::session::{SessionRow, USER_ID};
+use crate::auth::session::{Claim, SessionRow, USER_ID};
 use crate::auth::{Auth, SessionKey};
 use crate::django::SessionData;
 
@@ -73,9 +73,9 @@ pub fn row(session: &Session) -> Row {
     }
 }
 
-/// What the row holds.
-pub fn data_of(session: &Session) -> SessionData {
-    to_data(&session.entries())
+/// Whose session it says that it is.
+pub fn claim(session: &Session) -> Option<Claim> {
+    Claim::of(|name| session.get(name).ok().flatten())
 }
 
 impl SessionStore for DjangoSessionStore {
@@ -92,11 +92,12 @@ impl SessionStore for DjangoSessionStore {
                 return Ok(Some(mark(UNANSWERED).into()));
             }
         };
-        let mut state: State = data
-            .iter()
-            .map(|(name, value)| (name.clone(), to_state(name, value)))
-            .collect();
+        let mut state = State::with_capacity(data.len() + 1);
         state.extend(mark(ROW));
+        state.extend(
+            data.iter()
+                .map(|(name, value)| (name.clone(), to_state(name, value))),
+        );
         Ok(Some(state))
     }
 

@@ -184,7 +184,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "PORTCULLIS_HASH_NICE",
-        "5",
+        "10",
         "",
         "How far hashing gives way to answering: 0, not at all, to 19",
     ),

@@ -1,0 +1,66 @@
+//! The server is killed while it works.
+
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::drill::{Drill, On, Tally};
+use crate::people::{Load, Person, recovered, verify};
+use crate::server::serve;
+use crate::support::database::{Backend, TestDatabase};
+
+pub const DRILLS: &[Drill] = &[Drill {
+    fault: "`kill -9` of the server under load",
+    on: On::Each,
+    run: |backend| Box::pin(kill_under_load(backend)),
+}];
+
+const PEOPLE: u64 = 8;
+
+async fn kill_under_load(backend: Backend) -> Tally {
+    let rounds = match backend {
+        Backend::Sqlite => 100,
+        Backend::Postgres(_) => 30,
+    };
+    let database = backend.create();
+    let folder = tempfile::tempdir().unwrap();
+    let start = || serve(&database, folder.path(), &[]);
+    let mut people = Person::create(&database, PEOPLE);
+    let mut moments = StdRng::seed_from_u64(1);
+    let mut tally = Tally::default();
+    let mut serving = start();
+    for _ in 0..rounds {
+        let load = Load::start(people, &[serving.url()]);
+        let moment = Duration::from_micros(moments.random_range(1_000..150_000));
+        actix_web::rt::time::sleep(moment).await;
+        let killed = Instant::now();
+        serving.process.kill().unwrap();
+        serving.process.wait().unwrap();
+        people = load.stop().await;
+
+        serving = start();
+        let urls = [serving.url()];
+        tally.recovered_in(recovered(&mut people[0], &urls, killed).await);
+        verify(&mut people, &urls).await;
+        assert_sound(&database);
+        // What was being hashed when the server died counts as failed, since
+        // nobody can say what came of it: people as unlucky as these would soon
+        // have to wait.
+        database.execute("DELETE FROM portcullis_attempt");
+        tally.rounds += 1;
+    }
+    tally.add(people);
+    tally
+}
+
+/// The database's own opinion of itself.
+fn assert_sound(database: &TestDatabase) {
+    if database.is_sqlite() {
+        let said = database.texts("SELECT integrity_check AS text FROM pragma_integrity_check");
+        assert_eq!(said, [Some("ok".to_owned())]);
+    } else {
+        // Reads every row of every table, and its text.
+        database.everything();
+    }
+}
