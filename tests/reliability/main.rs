@@ -25,6 +25,7 @@ mod support;
 mod drill;
 mod kill;
 mod people;
+mod postgresql;
 mod server;
 mod table;
 
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[kill::DRILLS];
+const DRILLS: &[&[Drill]] = &[kill::DRILLS, postgresql::DRILLS];
 
 fn main() -> ExitCode {
     let (options, filters): (Vec<String>, Vec<String>) = std::env::args()
