@@ -121,7 +121,7 @@ async fn old_swallowed() -> Tally {
     for _ in 0..ROUNDS {
         let load = scene.load().await;
         proxy.swallow();
-        let took = recovered(&mut scene.witness, &scene.urls(), Instant::now()).await;
+        let took = recovered(&mut scene.witness, &scene.urls, Instant::now()).await;
         assert!(took < GIVEN_UP, "it took {took:?}");
         scene.settle(load).await;
     }
@@ -139,8 +139,7 @@ async fn killed() -> Tally {
             scene.witness.name
         );
         other.batch_execute(&row).unwrap();
-        let url = scene.serving.url();
-        let log_in = scene.witness.log_in(&url);
+        let log_in = scene.witness.log_in(&scene.urls[0]);
         let cluster = Arc::clone(&scene.cluster);
         let kill = blocking(move || {
             signal(waiting_backend(&mut cluster.connect()), "KILL");
@@ -179,7 +178,8 @@ struct Scene {
     /// Who takes no part in the load, but sees whether it works.
     witness: Person,
     tally: Tally,
-    serving: Serving,
+    urls: [String; 1],
+    _serving: Serving,
     cluster: Arc<Cluster>,
     _folder: tempfile::TempDir,
 }
@@ -192,23 +192,21 @@ impl Scene {
         // A login that a fault has cut short counts as failed, and all of these
         // people come from one address: they would soon have to wait.
         let settings = [("PORTCULLIS_THROTTLE", "off")];
+        let serving = serve(&database(url), folder.path(), &settings);
         Self {
             witness: people.pop().unwrap(),
             people,
             tally: Tally::default(),
-            serving: serve(&database(url), folder.path(), &settings),
+            urls: [serving.url()],
+            _serving: serving,
             cluster: Arc::new(cluster),
             _folder: folder,
         }
     }
 
-    fn urls(&self) -> [String; 1] {
-        [self.serving.url()]
-    }
-
     /// Everybody at work.
     async fn load(&mut self) -> Load {
-        let load = Load::start(take(&mut self.people), &self.urls());
+        let load = Load::start(take(&mut self.people), &self.urls);
         actix_web::rt::time::sleep(WHILE).await;
         load
     }
@@ -235,11 +233,11 @@ impl Scene {
 
     /// Nobody gets anything but a 503, but for who asks whether the process is up.
     async fn all_are_refused(&mut self) {
-        let url = self.serving.url();
+        let url = &self.urls[0];
         let end = Instant::now() + WHILE;
         let refused = self.people.iter_mut().map(|person| async {
             while Instant::now() < end {
-                assert!(!person.act(&url).await, "{} was served", person.name);
+                assert!(!person.act(url).await, "{} was served", person.name);
             }
         });
         let about_us = async {
@@ -254,7 +252,7 @@ impl Scene {
     }
 
     async fn recover(&mut self, load: Load, returned: Instant) {
-        let took = recovered(&mut self.witness, &self.urls(), returned).await;
+        let took = recovered(&mut self.witness, &self.urls, returned).await;
         self.tally.recovered_in(took);
         self.settle(load).await;
     }
@@ -262,14 +260,12 @@ impl Scene {
     /// Everybody verifies what they were answered.
     async fn settle(&mut self, load: Load) {
         self.people = load.stop().await;
-        let urls = self.urls();
-        verify(&mut self.people, &urls).await;
+        verify(&mut self.people, &self.urls).await;
         self.tally.rounds += 1;
     }
 
     async fn end(mut self) -> Tally {
-        let urls = self.urls();
-        self.witness.verify(&urls[0]).await;
+        self.witness.verify(&self.urls[0]).await;
         self.people.push(self.witness);
         self.tally.add(self.people);
         let slowest = self.tally.seen.slowest;
