@@ -51,6 +51,8 @@ const PEOPLE: u64 = 24;
 /// No answer takes longer: the server's own limit of 10 s, and a little for the
 /// machine.
 const LONGEST_ANSWER: Duration = Duration::from_secs(11);
+/// Once it is known that PostgreSQL is away, nobody waits for it.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// Connections that hang are given up by then.
 const GIVEN_UP: Duration = Duration::from_secs(7);
 /// People are at work so long before something happens, and see so much of it.
@@ -237,7 +239,10 @@ impl Scene {
         let end = Instant::now() + WHILE;
         let refused = self.people.iter_mut().map(|person| async {
             while Instant::now() < end {
+                let asked = Instant::now();
                 assert!(!person.act(url).await, "{} was served", person.name);
+                let took = asked.elapsed();
+                assert!(took < AT_ONCE, "to be refused took {took:?}");
             }
         });
         let about_us = async {

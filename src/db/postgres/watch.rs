@@ -185,3 +185,52 @@ fn shut(marks: &[u32]) -> io::Result<usize> {
 fn shut(_marks: &[u32]) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::{ErrorKind, Read};
+    use std::net::{TcpListener, TcpStream};
+
+    use rustix::net::sockopt::set_tcp_user_timeout;
+
+    use super::*;
+
+    /// A connection to somebody who never says anything.
+    fn connect(listener: &TcpListener, line: &Line) -> TcpStream {
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        set_tcp_user_timeout(&stream, line.mark()).unwrap();
+        stream
+    }
+
+    #[test]
+    fn who_waits_too_long_is_ended_and_the_idle_with_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let watch = Watch::start().unwrap();
+        let (short, long) = (Duration::from_millis(1), Duration::from_secs(3600));
+        let lines = [short, long, long].map(|limit| watch.line(limit));
+        let [mut late, mut idle, mut busy] = [0, 1, 2].map(|n| connect(&listener, &lines[n]));
+        lines[2].begin();
+        lines[0].begin();
+        for ended in [&mut late, &mut idle] {
+            assert_eq!(ended.read(&mut [0]).unwrap(), 0);
+        }
+        busy.set_read_timeout(Some(2 * TICK)).unwrap();
+        let kind = busy.read(&mut [0]).unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::WouldBlock, "it may go on waiting");
+    }
+
+    #[test]
+    fn who_was_answered_in_time_is_left_alone() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let watch = Watch::start().unwrap();
+        let line = watch.line(3 * TICK);
+        let mut stream = connect(&listener, &line);
+        stream.set_read_timeout(Some(2 * TICK)).unwrap();
+        for _ in 0..4 {
+            line.begin();
+            let kind = stream.read(&mut [0]).unwrap_err().kind();
+            assert_eq!(kind, ErrorKind::WouldBlock);
+            line.end();
+        }
+    }
+}
