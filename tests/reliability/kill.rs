@@ -55,7 +55,7 @@ async fn kill_under_load(backend: Backend) -> Tally {
 }
 
 /// The database's own opinion of itself.
-fn assert_sound(database: &TestDatabase) {
+pub fn assert_sound(database: &TestDatabase) {
     if database.is_sqlite() {
         let said = database.texts("SELECT integrity_check AS text FROM pragma_integrity_check");
         assert_eq!(said, [Some("ok".to_owned())]);

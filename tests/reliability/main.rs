@@ -27,6 +27,7 @@ mod kill;
 mod people;
 mod postgresql;
 mod server;
+mod sqlite;
 mod table;
 
 use std::process::ExitCode;
@@ -34,7 +35,7 @@ use std::process::ExitCode;
 use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[kill::DRILLS, postgresql::DRILLS];
+const DRILLS: &[&[Drill]] = &[kill::DRILLS, sqlite::DRILLS, postgresql::DRILLS];
 
 fn main() -> ExitCode {
     let (options, filters): (Vec<String>, Vec<String>) = std::env::args()

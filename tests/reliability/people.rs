@@ -245,6 +245,11 @@ impl Person {
         true
     }
 
+    /// Whether there is anything to ask with.
+    pub fn has_keys(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Presents all keys that must be good, and all that must not be.
     pub async fn verify(&mut self, url: &str) {
         let good = self.token.clone().map(Key::Token).into_iter();

@@ -1,0 +1,247 @@
+//! SQLite's file cannot be written to: the disk is full, the file is read-only, or
+//! another process holds the lock.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+use crate::drill::{Drill, On, Tally};
+use crate::kill::assert_sound;
+use crate::people::{Load, Person, recovered, verify};
+use crate::server::serve_by;
+use crate::support::database::{Backend, TestDatabase};
+use crate::support::program::Serving;
+
+pub const DRILLS: &[Drill] = &[
+    Drill {
+        fault: "disk full",
+        on: On::Sqlite,
+        run: |backend| Box::pin(full_disk(backend)),
+    },
+    Drill {
+        fault: "database made read-only",
+        on: On::Sqlite,
+        run: |backend| Box::pin(read_only(backend)),
+    },
+    Drill {
+        fault: "write lock held elsewhere for 3 s",
+        on: On::Sqlite,
+        run: |backend| Box::pin(locked(backend, Duration::from_secs(3))),
+    },
+    Drill {
+        fault: "write lock held elsewhere for 8 s",
+        on: On::Sqlite,
+        run: |backend| Box::pin(locked(backend, Duration::from_secs(8))),
+    },
+];
+
+const PEOPLE: u64 = 8;
+const ROUNDS: u64 = 3;
+/// How long a fault lasts, where its length is not what it is about.
+const FAULT: Duration = Duration::from_secs(1);
+/// Longest time that whoever only asks may wait meanwhile.
+const CHECK: Duration = Duration::from_secs(1);
+/// How long the server itself waits for somebody else's lock.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+async fn full_disk(backend: Backend) -> Tally {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    // Without the trap, the signal of a file that is too long kills.
+    let ignoring = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
+    let serving = serve_by(&ignoring, &database, folder.path());
+    let mut people = Person::create(&database, PEOPLE);
+    let mut tally = Tally::default();
+    for round in 0..ROUNDS {
+        // From no room at all to room for what is there already.
+        let log = database.folder().unwrap().join("test.db-wal");
+        let room = log.metadata().unwrap().len() * round / (ROUNDS - 1);
+        let fill = || FullDisk::of(&serving, room);
+        people = without_writes(&database, &serving, people, fill, FAULT, &mut tally).await;
+    }
+    tally.add(people);
+    assert!(tally.seen.refused > 0, "nothing was refused");
+    tally
+}
+
+/// No file of that process may become longer, until this is dropped.
+struct FullDisk {
+    process: String,
+}
+
+impl FullDisk {
+    fn of(serving: &Serving, room: u64) -> Self {
+        let process = serving.process.id().to_string();
+        let disk = Self { process };
+        disk.limit(&room.to_string());
+        disk
+    }
+
+    fn limit(&self, length: &str) {
+        let status = Command::new("prlimit")
+            .args(["--pid", &self.process])
+            .arg(format!("--fsize={length}:unlimited"))
+            .status();
+        assert!(status.expect("prlimit").success());
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        self.limit("unlimited");
+    }
+}
+
+/// What is open stays writable, so it is the next server that finds it so.
+async fn read_only(backend: Backend) -> Tally {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    let files = database.folder().unwrap();
+    let mut people = Person::create(&database, PEOPLE);
+    // Root may write whatever is read-only.
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+    ];
+    let unprivileged: &[&str] = match rustix::process::geteuid().is_root() {
+        true => &nobody,
+        false => &["env"],
+    };
+    if unprivileged == nobody {
+        let files = [files, folder.path()].map(Path::to_owned).into_iter();
+        for path in files.chain(within(database.folder().unwrap())) {
+            std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+        }
+    }
+    let start = || serve_by(unprivileged, &database, folder.path());
+    let mut tally = Tally::default();
+    for _ in 0..ROUNDS {
+        let mut serving = start();
+        for person in &mut people {
+            person.log_in(&serving.url()).await;
+        }
+        serving.process.kill().unwrap();
+        serving.process.wait().unwrap();
+        let protected = ReadOnly::make(files);
+        let serving = start();
+        let protect = || protected;
+        people = without_writes(&database, &serving, people, protect, FAULT, &mut tally).await;
+    }
+    tally.add(people);
+    assert!(tally.seen.refused > 0, "nothing was refused");
+    tally
+}
+
+/// A folder and all in it are read-only until this is dropped.
+struct ReadOnly {
+    folder: PathBuf,
+}
+
+impl ReadOnly {
+    fn make(folder: &Path) -> Self {
+        let folder = folder.to_owned();
+        let protected = Self { folder };
+        protected.set_modes(0o400, 0o500);
+        protected
+    }
+
+    fn set_modes(&self, file: u32, folder: u32) {
+        for path in within(&self.folder) {
+            std::fs::set_permissions(path, Permissions::from_mode(file)).unwrap();
+        }
+        std::fs::set_permissions(&self.folder, Permissions::from_mode(folder)).unwrap();
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        self.set_modes(0o600, 0o700);
+    }
+}
+
+fn within(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+async fn locked(backend: Backend, time: Duration) -> Tally {
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    let serving = serve_by(&["env"], &database, folder.path());
+    let people = Person::create(&database, PEOPLE);
+    let mut tally = Tally::default();
+    let lock = || Lock::take(&database);
+    let people = without_writes(&database, &serving, people, lock, time, &mut tally).await;
+    tally.add(people);
+    let waited = tally.seen.slowest;
+    assert!(
+        waited > time.min(LOCK_WAIT) / 2,
+        "nobody waited for the lock"
+    );
+    assert!(waited < 2 * LOCK_WAIT, "somebody waited for {waited:?}");
+    // Who has waited for less than that may still be let in.
+    assert!(
+        time < LOCK_WAIT || tally.seen.refused > 0,
+        "nothing was refused"
+    );
+    tally
+}
+
+/// Another program's hold on all writes.
+struct Lock(SqliteConnection);
+
+impl Lock {
+    fn take(database: &TestDatabase) -> Self {
+        let mut c = SqliteConnection::establish(&database.url()).unwrap();
+        c.batch_execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")
+            .unwrap();
+        Self(c)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.0.batch_execute("ROLLBACK").unwrap();
+    }
+}
+
+/// A round: while people work, a fault begins, and ends when it is dropped. One of
+/// them only asks meanwhile, and must be answered each time.
+async fn without_writes<Fault>(
+    database: &TestDatabase,
+    serving: &Serving,
+    mut people: Vec<Person>,
+    begin: impl FnOnce() -> Fault,
+    time: Duration,
+    tally: &mut Tally,
+) -> Vec<Person> {
+    let urls = [serving.url()];
+    let mut asking = people.pop().unwrap();
+    if !asking.has_keys() {
+        asking.log_in(&urls[0]).await;
+    }
+    let load = Load::start(people, &urls);
+    let fault = begin();
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        let asked = Instant::now();
+        asking.verify(&urls[0]).await;
+        assert!(
+            asked.elapsed() < CHECK,
+            "a check took {:?}",
+            asked.elapsed()
+        );
+    }
+    drop(fault);
+    tally.recovered_in(recovered(&mut asking, &urls, Instant::now()).await);
+    let mut people = load.stop().await;
+    people.push(asking);
+    verify(&mut people, &urls).await;
+    assert_sound(database);
+    tally.rounds += 1;
+    people
+}
