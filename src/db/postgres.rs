@@ -6,7 +6,7 @@ mod watch;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::pg::PgConnection;
@@ -18,6 +18,8 @@ use super::{Connection, DatabaseError, DatabaseUrl, OpenError, UserTable};
 
 /// Longest wait for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(3);
+/// Whoever waits for one finds out by then that the server is down.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// r2d2 tries to connect again after half of this, at the latest: PostgreSQL is
 /// used again soon after it is back.
 const RETRY: Duration = Duration::from_secs(1);
@@ -170,13 +172,24 @@ impl Postgres {
         if let Some(idle) = self.pool.try_get() {
             return Ok(idle);
         }
-        if self.pool.state().connections == 0 {
-            let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(reason) = down.clone() {
+        let end = Instant::now() + POOL_WAIT;
+        loop {
+            if let Some(reason) = self.why_down() {
                 return Err(DatabaseError::Down(reason));
             }
+            match self.pool.get_timeout(LOOK_AGAIN) {
+                Ok(pooled) => return Ok(pooled),
+                Err(error) if Instant::now() >= end => return Err(error.into()),
+                Err(_) => {}
+            }
         }
-        Ok(self.pool.get_timeout(POOL_WAIT)?)
+    }
+
+    /// There is no connection, and the last try to make one failed.
+    fn why_down(&self) -> Option<String> {
+        let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = down.clone()?;
+        (self.pool.state().connections == 0).then_some(reason)
     }
 
     /// Runs `work` on a pooled connection, in a transaction if it `writes`.
