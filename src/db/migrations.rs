@@ -27,12 +27,16 @@ const LOCK: &str = "5077438157";
 /// or an index on a large table.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
+/// From this number on a migration takes away what the version before needs; it
+/// stands where the others have the time of day, and no day has such a time.
+const TAKES_AWAY: u32 = 900_000;
+
 /// Why the database could not be brought up to date; one line.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// The database was migrated by a newer portcullis than this one.
+    /// A newer portcullis has taken away what this one needs.
     #[error(
-        "{url}: the database is from a newer portcullis (it has migration {version}); run that version, or restore a backup"
+        "{url}: the database is from a newer portcullis (its migration {version} takes away what this one needs); run that version, or restore a backup"
     )]
     FromTheFuture {
         /// Where.
@@ -112,11 +116,13 @@ fn pending<DB: diesel::backend::Backend>(
             .iter()
             .any(|migration| migration.name().version() == *version)
     };
-    if let Some(version) = applied.iter().find(|version| !is_known(version)) {
-        return Err(MigrateError::FromTheFuture {
-            url: url.clone(),
-            version: version.to_string(),
-        });
+    for version in applied.iter().filter(|version| !is_known(version)) {
+        let version = version.to_string();
+        if takes_away(&version) {
+            let url = url.clone();
+            return Err(MigrateError::FromTheFuture { url, version });
+        }
+        tracing::warn!(version, "a newer portcullis has added to the database");
     }
     let mut done = Vec::new();
     for migration in &known {
@@ -128,6 +134,17 @@ fn pending<DB: diesel::backend::Backend>(
         }
     }
     Ok(done)
+}
+
+/// Whether a migration that this version does not know leaves it nothing to work
+/// with. During an upgrade older instances are started beside newer ones.
+fn takes_away(version: &str) -> bool {
+    let number = version
+        .len()
+        .checked_sub(6)
+        .and_then(|at| version.get(at..));
+    let number = number.and_then(|digits| digits.parse().ok());
+    number.is_none_or(|number: u32| number >= TAKES_AWAY)
 }
 
 /// Lets a [`MigrateError`] travel through Diesel's transaction.

@@ -22,7 +22,9 @@
 #[path = "../suite/support/mod.rs"]
 mod support;
 
+mod clock;
 mod drill;
+mod instances;
 mod kill;
 mod people;
 mod postgresql;
@@ -31,11 +33,18 @@ mod sqlite;
 mod table;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[kill::DRILLS, sqlite::DRILLS, postgresql::DRILLS];
+const DRILLS: &[&[Drill]] = &[
+    kill::DRILLS,
+    instances::DRILLS,
+    sqlite::DRILLS,
+    postgresql::DRILLS,
+    clock::DRILLS,
+];
 
 fn main() -> ExitCode {
     let (options, filters): (Vec<String>, Vec<String>) = std::env::args()
@@ -51,8 +60,12 @@ fn main() -> ExitCode {
         for backend in backends.iter().filter(|backend| drill.is_for(backend)) {
             let outcome = Outcome::of(drill, backend);
             if filters.is_empty() || filters.iter().any(|word| outcome.name().contains(word)) {
-                eprintln!("{} …", outcome.name());
-                outcomes.push(outcome.run(drill, backend));
+                eprint!("{} … ", outcome.name());
+                let begun = Instant::now();
+                let outcome = outcome.run(drill, backend);
+                let slowest = outcome.tally.seen.slowest;
+                eprintln!("{:?}, slowest answer {slowest:?}", begun.elapsed());
+                outcomes.push(outcome);
             }
         }
     }

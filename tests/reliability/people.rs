@@ -22,8 +22,8 @@ use crate::support::program::{program_on, run};
 /// Longest wait for an answer; whoever has none by then hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait until a service works again.
-const END_OF_HOPE: Duration = Duration::from_secs(20);
-/// Keys that each remembers.
+pub const END_OF_HOPE: Duration = Duration::from_secs(20);
+/// Keys that each remembers when all have been verified.
 const KEYS: usize = 4;
 /// A CSRF token as a client may make it.
 const CSRF: &str = "abcdefghijklmnopqrstuvwxyzABCDEF";
@@ -82,7 +82,7 @@ pub enum Key {
 }
 
 impl Key {
-    fn present(&self, request: RequestBuilder) -> RequestBuilder {
+    pub fn present(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Self::Token(token) => request.header("Authorization", format!("Token {token}")),
             Self::Session(session) => request.header("Cookie", format!("sessionid={session}")),
@@ -170,8 +170,6 @@ impl Person {
         let body: Value = serde_json::from_str(&answer.body).expect("JSON");
         self.token = body["token"].as_str().map(str::to_owned);
         self.sessions.extend(answer.session);
-        let surplus = self.sessions.len().saturating_sub(KEYS);
-        self.sessions.drain(..surplus);
         self.seen.logins += 1;
         true
     }
@@ -199,8 +197,6 @@ impl Person {
             200 => {
                 self.ended.push(Key::Token(token));
                 self.ended.extend(session.map(Key::Session));
-                let surplus = self.ended.len().saturating_sub(2 * KEYS);
-                self.ended.drain(..surplus);
                 self.seen.logouts += 1;
                 true
             }
@@ -245,9 +241,18 @@ impl Person {
         true
     }
 
-    /// Whether there is anything to ask with.
-    pub fn has_keys(&self) -> bool {
-        self.token.is_some()
+    async fn check_token(&mut self, url: &str) -> bool {
+        match self.token.clone() {
+            Some(token) => self.check(url, &Key::Token(token), true).await,
+            None => false,
+        }
+    }
+
+    /// The token, and the latest session.
+    pub fn keys(&self) -> [Key; 2] {
+        let token = self.token.clone().expect("a token");
+        let session = self.sessions.last().cloned().expect("a session");
+        [Key::Token(token), Key::Session(session)]
     }
 
     /// Presents all keys that must be good, and all that must not be.
@@ -260,6 +265,14 @@ impl Person {
                 self.seen.complain(format!("{key:?} could not be verified"));
             }
         }
+    }
+
+    /// Of what has been verified, only the latest is presented again.
+    pub fn forget_the_oldest(&mut self) {
+        let surplus = self.sessions.len().saturating_sub(KEYS);
+        self.sessions.drain(..surplus);
+        let surplus = self.ended.len().saturating_sub(2 * KEYS);
+        self.ended.drain(..surplus);
     }
 
     fn lose(&mut self, what: &str) {
@@ -324,6 +337,7 @@ impl Person {
 pub struct Load {
     people: Vec<JoinHandle<Person>>,
     urls: Rc<RefCell<Vec<String>>>,
+    answers: Rc<Cell<usize>>,
     is_over: Rc<Cell<bool>>,
 }
 
@@ -331,16 +345,19 @@ impl Load {
     /// Each asks one of these, at random, again and again.
     pub fn start(people: Vec<Person>, urls: &[String]) -> Self {
         let urls = Rc::new(RefCell::new(urls.to_vec()));
-        let is_over = Rc::new(Cell::new(false));
+        let (answers, is_over) = (Rc::<Cell<usize>>::default(), Rc::<Cell<bool>>::default());
         let people = people
             .into_iter()
             .map(|mut person| {
-                let (urls, is_over) = (Rc::clone(&urls), Rc::clone(&is_over));
+                let (urls, answers) = (Rc::clone(&urls), Rc::clone(&answers));
+                let is_over = Rc::clone(&is_over);
                 actix_web::rt::spawn(async move {
                     while !is_over.get() {
                         let url = urls.borrow().choose(&mut person.rng).cloned();
                         let url = url.expect("somebody to ask");
-                        if !person.act(&url).await {
+                        if person.act(&url).await {
+                            answers.set(answers.get() + 1);
+                        } else {
                             // As a client that has any sense.
                             actix_web::rt::time::sleep(Duration::from_millis(5)).await;
                         }
@@ -352,7 +369,17 @@ impl Load {
         Self {
             people,
             urls,
+            answers,
             is_over,
+        }
+    }
+
+    /// Until so many more requests have been answered well.
+    pub async fn goes_on(&self, requests: usize) {
+        let (start, end) = (Instant::now(), self.answers.get() + requests);
+        while self.answers.get() < end {
+            assert!(start.elapsed() < END_OF_HOPE, "nothing is answered");
+            actix_web::rt::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
@@ -378,6 +405,7 @@ pub async fn verify(people: &mut [Person], urls: &[String]) {
         for url in urls {
             person.verify(url).await;
         }
+        person.forget_the_oldest();
     }
 }
 
@@ -394,13 +422,4 @@ pub async fn recovered(person: &mut Person, urls: &[String], since: Instant) -> 
         }
     }
     since.elapsed()
-}
-
-impl Person {
-    async fn check_token(&mut self, url: &str) -> bool {
-        match self.token.clone() {
-            Some(token) => self.check(url, &Key::Token(token), true).await,
-            None => false,
-        }
-    }
 }

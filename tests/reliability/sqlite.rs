@@ -42,6 +42,8 @@ pub const DRILLS: &[Drill] = &[
 
 const PEOPLE: u64 = 8;
 const ROUNDS: u64 = 3;
+/// How long people work before it.
+const BEFORE: Duration = Duration::from_millis(200);
 /// How long a fault lasts, where its length is not what it is about.
 const FAULT: Duration = Duration::from_secs(1);
 /// Longest time that whoever only asks may wait meanwhile.
@@ -54,14 +56,20 @@ async fn full_disk(backend: Backend) -> Tally {
     // Without the trap, the signal of a file that is too long kills.
     let ignoring = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
     let serving = serve_by(&ignoring, &database, folder.path());
-    let mut people = Person::create(&database, PEOPLE);
+    let mut people = all_logged_in(&database, &serving).await;
     let mut tally = Tally::default();
     for round in 0..ROUNDS {
         // From no room at all to room for what is there already.
         let log = database.folder().unwrap().join("test.db-wal");
         let room = log.metadata().unwrap().len() * round / (ROUNDS - 1);
-        let fill = || FullDisk::of(&serving, room);
-        people = without_writes(&database, &serving, people, fill, FAULT, &mut tally).await;
+        let mut work = Work::begin(people, &serving);
+        work.go_on(&serving, BEFORE).await;
+        let full = FullDisk::of(&serving, room);
+        work.go_on(&serving, FAULT).await;
+        drop(full);
+        people = work
+            .end(&serving, &database, Instant::now(), &mut tally)
+            .await;
     }
     tally.add(people);
     assert!(tally.seen.refused > 0, "nothing was refused");
@@ -96,11 +104,12 @@ impl Drop for FullDisk {
     }
 }
 
-/// What is open stays writable, so it is the next server that finds it so.
+/// What is open stays writable, so it is a server started later that finds it so.
+/// It has to be started again when the file is writable: SQLite lets no connection
+/// of a process write while another one could only read.
 async fn read_only(backend: Backend) -> Tally {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let files = database.folder().unwrap();
-    let mut people = Person::create(&database, PEOPLE);
     // Root may write whatever is read-only.
     let nobody = [
         "setpriv",
@@ -108,33 +117,40 @@ async fn read_only(backend: Backend) -> Tally {
         "--regid=65534",
         "--clear-groups",
     ];
-    let unprivileged: &[&str] = match rustix::process::geteuid().is_root() {
-        true => &nobody,
-        false => &["env"],
-    };
-    if unprivileged == nobody {
-        let files = [files, folder.path()].map(Path::to_owned).into_iter();
-        for path in files.chain(within(database.folder().unwrap())) {
+    let is_root = rustix::process::geteuid().is_root();
+    let unprivileged: &[&str] = if is_root { &nobody } else { &["env"] };
+    if is_root {
+        for path in [files, folder.path()] {
             std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
         }
     }
     let start = || serve_by(unprivileged, &database, folder.path());
+    let mut serving = start();
+    let mut people = all_logged_in(&database, &serving).await;
     let mut tally = Tally::default();
     for _ in 0..ROUNDS {
-        let mut serving = start();
-        for person in &mut people {
-            person.log_in(&serving.url()).await;
-        }
-        serving.process.kill().unwrap();
-        serving.process.wait().unwrap();
+        let mut work = Work::begin(people, &serving);
+        work.go_on(&serving, BEFORE).await;
+        kill(&mut serving);
         let protected = ReadOnly::make(files);
-        let serving = start();
-        let protect = || protected;
-        people = without_writes(&database, &serving, people, protect, FAULT, &mut tally).await;
+        serving = start();
+        work.load.ask(&[serving.url()]);
+        work.go_on(&serving, FAULT).await;
+        let ended = Instant::now();
+        kill(&mut serving);
+        drop(protected);
+        serving = start();
+        work.load.ask(&[serving.url()]);
+        people = work.end(&serving, &database, ended, &mut tally).await;
     }
     tally.add(people);
     assert!(tally.seen.refused > 0, "nothing was refused");
     tally
+}
+
+fn kill(serving: &mut Serving) {
+    serving.process.kill().unwrap();
+    serving.process.wait().unwrap();
 }
 
 /// A folder and all in it are read-only until this is dropped.
@@ -172,10 +188,16 @@ fn within(folder: &Path) -> Vec<PathBuf> {
 async fn locked(backend: Backend, time: Duration) -> Tally {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let serving = serve_by(&["env"], &database, folder.path());
-    let people = Person::create(&database, PEOPLE);
+    let people = all_logged_in(&database, &serving).await;
     let mut tally = Tally::default();
-    let lock = || Lock::take(&database);
-    let people = without_writes(&database, &serving, people, lock, time, &mut tally).await;
+    let mut work = Work::begin(people, &serving);
+    work.go_on(&serving, BEFORE).await;
+    let lock = Lock::take(&database);
+    work.go_on(&serving, time).await;
+    drop(lock);
+    let people = work
+        .end(&serving, &database, Instant::now(), &mut tally)
+        .await;
     tally.add(people);
     let waited = tally.seen.slowest;
     assert!(
@@ -209,39 +231,53 @@ impl Drop for Lock {
     }
 }
 
-/// A round: while people work, a fault begins, and ends when it is dropped. One of
-/// them only asks meanwhile, and must be answered each time.
-async fn without_writes<Fault>(
-    database: &TestDatabase,
-    serving: &Serving,
-    mut people: Vec<Person>,
-    begin: impl FnOnce() -> Fault,
-    time: Duration,
-    tally: &mut Tally,
-) -> Vec<Person> {
-    let urls = [serving.url()];
-    let mut asking = people.pop().unwrap();
-    if !asking.has_keys() {
-        asking.log_in(&urls[0]).await;
+/// People at work, and one who only asks, and must be answered each time.
+struct Work {
+    load: Load,
+    asking: Person,
+}
+
+impl Work {
+    fn begin(mut people: Vec<Person>, serving: &Serving) -> Self {
+        Self {
+            asking: people.pop().unwrap(),
+            load: Load::start(people, &[serving.url()]),
+        }
     }
-    let load = Load::start(people, &urls);
-    let fault = begin();
-    let begun = Instant::now();
-    while begun.elapsed() < time {
-        let asked = Instant::now();
-        asking.verify(&urls[0]).await;
-        assert!(
-            asked.elapsed() < CHECK,
-            "a check took {:?}",
-            asked.elapsed()
-        );
+
+    async fn go_on(&mut self, serving: &Serving, time: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            let asked = Instant::now();
+            self.asking.verify(&serving.url()).await;
+            let waited = asked.elapsed();
+            assert!(waited < CHECK, "checks take {waited:?}");
+        }
     }
-    drop(fault);
-    tally.recovered_in(recovered(&mut asking, &urls, Instant::now()).await);
-    let mut people = load.stop().await;
-    people.push(asking);
-    verify(&mut people, &urls).await;
-    assert_sound(database);
-    tally.rounds += 1;
+
+    /// Waits until it is over, and verifies what they were answered.
+    async fn end(
+        mut self,
+        serving: &Serving,
+        database: &TestDatabase,
+        since: Instant,
+        tally: &mut Tally,
+    ) -> Vec<Person> {
+        let urls = [serving.url()];
+        tally.recovered_in(recovered(&mut self.asking, &urls, since).await);
+        let mut people = self.load.stop().await;
+        people.push(self.asking);
+        verify(&mut people, &urls).await;
+        assert_sound(database);
+        tally.rounds += 1;
+        people
+    }
+}
+
+async fn all_logged_in(database: &TestDatabase, serving: &Serving) -> Vec<Person> {
+    let mut people = Person::create(database, PEOPLE);
+    for person in &mut people {
+        person.log_in(&serving.url()).await;
+    }
     people
 }
