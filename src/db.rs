@@ -120,17 +120,20 @@ pub enum DatabaseError {
     #[error("too many writes are waiting for the database")]
     Overloaded,
     /// The job waited longer than a client would.
-    #[error("the write waited too long for the database")]
+    #[error("the database took too long")]
     TimedOut,
     /// The thread that did the work is gone, or the work panicked.
     #[error("the database thread gave no answer")]
     NoAnswer,
-    /// No connection could be had from the pool.
+    /// No connection of the pool became free.
     #[error("no database connection: {0}")]
     Pool(#[from] r2d2::Error),
     /// A connection could not be opened.
     #[error("{0}")]
     Connect(#[from] diesel::ConnectionError),
+    /// There is no connection, and the last try to make one failed.
+    #[error("no database connection: {0}")]
+    Down(String),
     /// One failure for all who were waiting for the same query.
     #[error(transparent)]
     Shared(Arc<DatabaseError>),
@@ -165,7 +168,7 @@ pub enum OpenError {
         reason: String,
     },
     /// A thread could not be started.
-    #[error("cannot start the database writer thread: {0}")]
+    #[error("cannot start a thread for the database: {0}")]
     Thread(#[from] std::io::Error),
 }
 

@@ -19,7 +19,7 @@ use diesel::prelude::QueryResult;
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
-use super::postgres::{Pooled, Postgres};
+use super::postgres::{Pooled, Postgres, in_time};
 use super::sqlite::{Sqlite, Version};
 use super::{Backend, Connection, Database, DatabaseError};
 
@@ -222,7 +222,9 @@ where
             };
             tokio::task::spawn_blocking(move || service.serve());
         }
-        receiver.await.unwrap_or(Err(DatabaseError::NoAnswer))
+        in_time(receiver)
+            .await?
+            .unwrap_or(Err(DatabaseError::NoAnswer))
     }
 }
 

@@ -4,14 +4,14 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
-use diesel::pg::PgConnection;
 use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::DatabaseUrl;
+use super::{DatabaseUrl, postgres};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
@@ -22,6 +22,10 @@ const DJANGOS: [&str; 3] = ["20261123000001", "20261123000002", "20261123000003"
 /// Any number that is ours alone: the advisory lock under which one process
 /// migrates while the others wait.
 const LOCK: &str = "5077438157";
+
+/// For one statement on PostgreSQL: a lock that another holds while it migrates,
+/// or an index on a large table.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// From this number on a migration takes away what the version before needs; it
 /// stands where the others have the time of day, and no day has such a time.
@@ -70,11 +74,13 @@ pub(super) fn run(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>,
                 .map_err(|error| error.into_migrate_error(url))
         }
         DatabaseUrl::Postgres(text) => {
-            let mut c = PgConnection::establish(text).map_err(|error| failed(&error))?;
-            c.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))
-                .map_err(|error| failed(&error))?;
-            // The lock goes with the connection.
-            pending(&mut c, POSTGRES, url, makes_djangos)
+            let migrated = postgres::apart(text, PATIENCE, |c| {
+                c.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))
+                    .map_err(|error| failed(&error))?;
+                // The lock goes with the connection.
+                pending(c, POSTGRES, url, makes_djangos)
+            });
+            migrated.map_err(|error| failed(&error))?
         }
     }
 }

@@ -1,48 +1,140 @@
-//! PostgreSQL: an r2d2 pool, used from blocking threads.
+//! PostgreSQL: an r2d2 pool, used from blocking threads, and the limits on every
+//! wait for it.
 
-use std::time::Duration;
+mod watch;
 
-use diesel::connection::SimpleConnection;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::pg::PgConnection;
 use diesel::prelude::{QueryResult, RunQueryDsl};
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool, PooledConnection};
+use diesel::r2d2::{Error, ManageConnection, Pool, PooledConnection, R2D2Connection};
 
+use self::watch::{Line, Statements, Watch};
 use super::{Connection, DatabaseError, DatabaseUrl, OpenError, UserTable};
 
 /// Longest wait for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(3);
+/// Whoever waits for one finds out by then that the server is down.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// r2d2 tries to connect again after half of this, at the latest: PostgreSQL is
+/// used again soon after it is back.
+const RETRY: Duration = Duration::from_secs(1);
+/// For a connection to be made, or an idle one to show that it is alive.
+const HELLO_LIMIT: Duration = Duration::from_secs(2);
+/// For a statement: a little more than PostgreSQL's own limit, which says why.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(6);
+/// For whoever asks, whatever the reason: after the waits above, or behind
+/// others who wait.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// The schema's columns are `Timestamp`, which fits `timestamptz` only while the
+/// session is in UTC. All that is asked often goes by an index: one plan serves
+/// every time, and to make another for each call would cost more than the look-up.
+const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '10s'; \
+     SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1";
 
 /// A connection that goes back to the pool when it is dropped.
-pub(super) type Pooled = PooledConnection<ConnectionManager<PgConnection>>;
+pub(super) type Pooled = PooledConnection<Manager>;
 
 /// A handle on the pool; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Postgres {
-    pool: Pool<ConnectionManager<PgConnection>>,
+    pool: Pool<Manager>,
+    down: Down,
 }
 
-/// The schema's columns are `Timestamp`, which fits `timestamptz` only while
-/// the session is in UTC; the limits keep a stuck server from keeping clients.
-#[derive(Debug)]
-struct SessionSettings {
+/// Why the last try to connect failed; nothing if it did not.
+type Down = Arc<Mutex<Option<String>>>;
+
+/// Makes connections for the pool, and tells whether they are alive.
+pub(super) struct Manager {
+    url: String,
     user_table: Option<String>,
+    watch: Watch,
+    down: Down,
 }
 
-impl CustomizeConnection<PgConnection, Error> for SessionSettings {
-    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), Error> {
-        connection
-            .batch_execute(
-                // All that is asked often goes by an index: one plan serves every time,
-                // and to make another for each call would cost more than the look-up.
-                "SET TIME ZONE 'UTC'; SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
-                 SET idle_in_transaction_session_timeout = '10s'; \
-                 SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1",
-            )
-            .and_then(|()| match &self.user_table {
-                Some(view) => connection.batch_execute(view),
-                None => Ok(()),
-            })
-            .map_err(Error::QueryError)
+/// A connection whose waits are limited.
+pub(super) struct Watched {
+    connection: PgConnection,
+    line: Arc<Line>,
+}
+
+impl Deref for Watched {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Watched {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+impl Manager {
+    fn new(url: &str, users: &UserTable) -> io::Result<Self> {
+        Ok(Self {
+            url: with_limits(url),
+            user_table: users.postgres_setup(),
+            watch: Watch::start()?,
+            down: Down::default(),
+        })
+    }
+
+    fn prepare(&self, connection: &mut Watched) -> Result<(), Error> {
+        connection.batch_execute(SETTINGS)?;
+        if let Some(view) = &self.user_table {
+            connection.batch_execute(view)?;
+        }
+        connection.line.set_limit(STATEMENT_LIMIT);
+        Ok(())
+    }
+}
+
+/// A connection to a server with those limits, as it comes.
+fn connect(url: &str, watch: &Watch) -> Result<Watched, Error> {
+    let line = watch.line(HELLO_LIMIT);
+    // libpq takes the last one of a name.
+    let url = format!("{url}&tcp_user_timeout={}", line.mark());
+    line.begin();
+    let connection = PgConnection::establish(&url);
+    line.end();
+    let mut connection = connection?;
+    connection.set_instrumentation(Statements(Arc::clone(&line)));
+    Ok(Watched { connection, line })
+}
+
+impl ManageConnection for Manager {
+    type Connection = Watched;
+    type Error = Error;
+
+    fn connect(&self) -> Result<Watched, Error> {
+        let made = connect(&self.url, &self.watch).and_then(|mut connection| {
+            self.prepare(&mut connection)?;
+            Ok(connection)
+        });
+        let problem = made.as_ref().err().map(one_line);
+        *self.down.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+        made
+    }
+
+    fn is_valid(&self, connection: &mut Watched) -> Result<(), Error> {
+        connection.line.set_limit(HELLO_LIMIT);
+        let answer = connection.ping();
+        connection.line.set_limit(STATEMENT_LIMIT);
+        Ok(answer?)
+    }
+
+    fn has_broken(&self, connection: &mut Watched) -> bool {
+        std::thread::panicking() || connection.is_broken()
     }
 }
 
@@ -53,36 +145,51 @@ impl Postgres {
         users: &UserTable,
         size: u32,
     ) -> Result<Self, OpenError> {
-        let open_error = |reason: String| OpenError::Connect {
+        let open_error = |error: Error| OpenError::Connect {
             url: url.to_string(),
-            reason: reason.lines().next().unwrap_or_default().to_owned(),
+            reason: one_line(&error),
         };
-        let settings = SessionSettings {
-            user_table: users.postgres_setup(),
-        };
+        let manager = Manager::new(text, users)?;
         // One connection by hand first: the pool would retry for seconds, and
         // then not say why.
-        let mut first = <PgConnection as diesel::Connection>::establish(&with_limits(text))
-            .map_err(|error| open_error(error.to_string()))?;
+        let mut first = connect(&manager.url, &manager.watch).map_err(open_error)?;
         users
-            .check(&mut first)
+            .check(&mut *first)
             .map_err(|missing| missing.into_open_error(users, url.to_string()))?;
-        settings
-            .on_acquire(&mut first)
-            .map_err(|error| open_error(error.to_string()))?;
+        manager.prepare(&mut first).map_err(open_error)?;
+        let down = Arc::clone(&manager.down);
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
-            .connection_timeout(POOL_WAIT)
-            .connection_customizer(Box::new(settings))
-            .build(ConnectionManager::new(with_limits(text)))
-            .map_err(|error| open_error(error.to_string()))?;
-        Ok(Self { pool })
+            .connection_timeout(RETRY)
+            .build_unchecked(manager);
+        Ok(Self { pool, down })
     }
 
-    /// A connection from the pool, on a thread that may wait for it.
+    /// A connection from the pool, on a thread that may wait for it; but not
+    /// for a server that is known to be down.
     pub(super) fn connection(&self) -> Result<Pooled, DatabaseError> {
-        Ok(self.pool.get()?)
+        if let Some(idle) = self.pool.try_get() {
+            return Ok(idle);
+        }
+        let end = Instant::now() + POOL_WAIT;
+        loop {
+            if let Some(reason) = self.why_down() {
+                return Err(DatabaseError::Down(reason));
+            }
+            match self.pool.get_timeout(LOOK_AGAIN) {
+                Ok(pooled) => return Ok(pooled),
+                Err(error) if Instant::now() >= end => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// There is no connection, and the last try to make one failed.
+    fn why_down(&self) -> Option<String> {
+        let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = down.clone()?;
+        (self.pool.state().connections == 0).then_some(reason)
     }
 
     /// Runs `work` on a pooled connection, in a transaction if it `writes`.
@@ -92,7 +199,7 @@ impl Postgres {
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
         let postgres = self.clone();
-        tokio::task::spawn_blocking(move || {
+        let job = tokio::task::spawn_blocking(move || {
             let mut pooled = postgres.connection()?;
             let mut connection = Connection::Postgres(&mut pooled);
             Ok(if writes {
@@ -100,10 +207,35 @@ impl Postgres {
             } else {
                 work(&mut connection)
             }?)
-        })
-        .await
-        .unwrap_or(Err(DatabaseError::NoAnswer))
+        });
+        // What has not begun by then never will.
+        let queued = job.abort_handle();
+        let answer = in_time(job).await.inspect_err(|_| queued.abort())?;
+        answer.unwrap_or(Err(DatabaseError::NoAnswer))
     }
+}
+
+/// The answer, or that it takes too long.
+pub(super) async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, DatabaseError> {
+    let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
+    answer.map_err(|_| DatabaseError::TimedOut)
+}
+
+/// Runs `work` on a connection of its own, where a statement may take `limit`.
+pub(super) fn apart<T>(
+    url: &str,
+    limit: Duration,
+    work: impl FnOnce(&mut PgConnection) -> T,
+) -> Result<T, Box<dyn std::error::Error>> {
+    let watch = Watch::start()?;
+    let mut connection = connect(&with_limits(url), &watch)?;
+    connection.line.set_limit(limit);
+    Ok(work(&mut connection))
+}
+
+fn one_line(error: &Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Any number that is ours alone, but for the one that migrations use.
@@ -120,12 +252,12 @@ pub(super) fn try_lock(connection: &mut PgConnection) -> QueryResult<bool> {
 }
 
 /// Adds libpq's own bounds, unless the URL sets them: a server that is gone
-/// without a word must not hold a connection for the kernel's two hours.
+/// without a word must not hold a connection for the kernel's two hours. (The
+/// `tcp_user_timeout` comes with each connection.)
 fn with_limits(url: &str) -> String {
     let mut url = url.to_owned();
     for (name, value) in [
-        ("connect_timeout", "3"),
-        ("tcp_user_timeout", "5000"),
+        ("connect_timeout", "1"),
         ("keepalives_idle", "5"),
         ("keepalives_interval", "2"),
         ("keepalives_count", "2"),

@@ -28,6 +28,7 @@ mod drill;
 mod instances;
 mod kill;
 mod people;
+mod postgresql;
 mod proxy;
 mod restart;
 mod server;
@@ -46,6 +47,7 @@ const DRILLS: &[&[Drill]] = &[
     instances::DRILLS,
     backup::DRILLS,
     sqlite::DRILLS,
+    postgresql::DRILLS,
     clock::DRILLS,
 ];
 
