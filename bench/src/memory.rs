@@ -58,7 +58,9 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
         .map(|_| Ok(Server::start(work, &large.url, &[])?.start.as_secs_f64() * 1e3))
         .collect();
     let starts = Spread::of(starts?);
-    let server = Server::start(work, &large.url, &[])?;
+    // Room for those that stay, and for wrk's beside them.
+    let room = (connections * 2).to_string();
+    let server = Server::start(work, &large.url, &[("PORTCULLIS_MAX_CONNECTIONS", &room)])?;
     let size = format!("{} users", thousands(users));
     line(
         &format!("{size}, idle"),

@@ -32,11 +32,14 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(6);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The schema's columns are `Timestamp`, which fits `timestamptz` only while the
-/// session is in UTC. All that is asked often goes by an index: one plan serves
-/// every time, and to make another for each call would cost more than the look-up.
+/// session is in UTC.
 const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; \
-     SET idle_in_transaction_session_timeout = '10s'; \
-     SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1";
+     SET idle_in_transaction_session_timeout = '10s'";
+
+/// All that is asked often goes by an index: one plan serves every time, and to make
+/// another for each call would cost more than the look-up. Not every engine that
+/// speaks PostgreSQL's language has such settings.
+const TUNING: &str = "SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1";
 
 /// A connection that goes back to the pool when it is dropped.
 pub(super) type Pooled = PooledConnection<Manager>;
@@ -91,6 +94,9 @@ impl Manager {
 
     fn prepare(&self, connection: &mut Watched) -> Result<(), Error> {
         connection.batch_execute(SETTINGS)?;
+        if let Err(error) = connection.batch_execute(TUNING) {
+            tracing::debug!(%error, "the database makes its own plans");
+        }
         if let Some(view) = &self.user_table {
             connection.batch_execute(view)?;
         }
