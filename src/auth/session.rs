@@ -139,12 +139,14 @@ impl Claim {
 impl Auth {
     /// Reads the row of a session key.
     pub async fn find_session(&self, key: &SessionKey) -> Result<SessionRow, AuthError> {
+        // Of when it was asked: whoever uses the session meanwhile puts its end off.
+        let now = self.now();
         let keys = self.0.keyring.session_row_keys(key);
         let row_key = keys.key.clone();
         let Some(found) = self.0.sessions.get(keys).await? else {
             return Ok(SessionRow::Missing);
         };
-        let row = found.as_of(self.now());
+        let row = found.as_of(now);
         let SessionRow::Live(data) = &row else {
             return Ok(row);
         };

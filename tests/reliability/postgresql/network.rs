@@ -14,8 +14,11 @@ pub struct Network {
 }
 
 impl Network {
-    /// Needs the right to make network namespaces, as root has it.
     pub fn new() -> Self {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "only root may make a network to lose packets in: run this drill as root"
+        );
         let network = Self {
             // An interface has a name of 15 bytes at most.
             name: format!("pc{}", std::process::id()),
@@ -81,7 +84,7 @@ impl Drop for Network {
     }
 }
 
-/// Fails where that is not allowed: this fault cannot be made in another way.
+/// Of Debian's package iproute2.
 fn ip(words: &[&str]) {
     run(Command::new("ip").args(words));
 }
