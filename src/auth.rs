@@ -47,6 +47,9 @@ use crate::models::user::User;
 use crate::models::{self, RowKeys, Timestamp, UserId};
 use crate::settings::Settings;
 
+/// How long a hashing thread keeps its memory when no login comes.
+const HASHING_PAUSE: Duration = Duration::from_secs(10);
+
 /// Who may log in, who is logged in, and how that ends; cheap to clone.
 #[derive(Clone)]
 pub struct Auth(Arc<Inner>);
@@ -87,6 +90,7 @@ impl Auth {
                 threads: settings.hash_threads.get(),
                 queue: settings.hash_queue.get(),
                 nice: settings.hash_nice,
+                idle: HASHING_PAUSE,
             })?,
             hasher: settings.hasher,
             workload: SharedWorkload::new(&settings.hasher),

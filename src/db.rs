@@ -8,6 +8,7 @@
 //! connection needs at its start, and what [`inspect`] asks about the database.
 
 pub mod inspect;
+mod kept;
 pub mod look_ups;
 mod migrations;
 mod postgres;
@@ -23,8 +24,10 @@ use diesel::pg::PgConnection;
 use diesel::prelude::QueryResult;
 use diesel::sqlite::SqliteConnection;
 
+pub use self::kept::kept;
 pub use self::look_ups::{LookUps, Remembered};
 pub use self::migrations::MigrateError;
+use self::sqlite::Durability;
 pub use self::url::DatabaseUrl;
 pub use self::user_table::UserTable;
 
@@ -249,7 +252,21 @@ impl Database {
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
         match &self.backend {
-            Backend::Sqlite(sqlite) => sqlite.write(work).await,
+            Backend::Sqlite(sqlite) => sqlite.write(Durability::Synced, work).await,
+            Backend::Postgres(postgres) => postgres.run(true, work).await,
+        }
+    }
+
+    /// The same for a write that nobody is told of: it holds for everybody, also
+    /// after a kill, but a loss of power in the next moments may undo it.
+    ///
+    /// On PostgreSQL it is like any other: to say it would take a statement more.
+    pub async fn write_unsynced<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(Durability::Unsynced, work).await,
             Backend::Postgres(postgres) => postgres.run(true, work).await,
         }
     }

@@ -27,6 +27,10 @@ use crate::django::secret_key::{SecretKey, SecretKeys};
 
 /// actix-http refuses more by itself.
 const MOST_HEADERS: usize = 128 * 1024;
+/// Of threads, connections and places: far above use, and no typing error.
+const MOST_COUNT: usize = 100_000;
+/// actix-server has no more.
+const MOST_WORKERS: usize = 512;
 /// A body is held in memory whole.
 const MOST_BODY: usize = 16 * 1024 * 1024;
 
@@ -170,10 +174,10 @@ impl Settings {
             text.parse()
                 .map_err(|_| "not an address such as 127.0.0.1:8000".to_owned())
         })?;
-        let workers = values.count("PORTCULLIS_WORKERS", cores.get())?;
+        let workers = values.count("PORTCULLIS_WORKERS", cores.get(), MOST_WORKERS)?;
         let hasher_is_set = values.is_set("PORTCULLIS_PASSWORD_HASHER");
         Ok(Self {
-            database_pool: values.count("PORTCULLIS_DATABASE_POOL", 8)?,
+            database_pool: values.count("PORTCULLIS_DATABASE_POOL", 8, MOST_COUNT)?,
             bind,
             listen_url: listen_url(bind)
                 .map_err(|problem| values.error("PORTCULLIS_BIND", problem))?,
@@ -218,8 +222,8 @@ impl Settings {
             })?,
             throttle: values.one_of("PORTCULLIS_THROTTLE", &[("on", true), ("off", false)])?,
             event_age: values.parse("PORTCULLIS_EVENT_AGE", parse_duration)?,
-            hash_threads: values.count("PORTCULLIS_HASH_THREADS", cores.get())?,
-            hash_queue: values.count("PORTCULLIS_HASH_QUEUE", 64)?,
+            hash_threads: values.count("PORTCULLIS_HASH_THREADS", cores.get(), MOST_COUNT)?,
+            hash_queue: values.count("PORTCULLIS_HASH_QUEUE", 64, MOST_COUNT)?,
             hash_nice: values.parse("PORTCULLIS_HASH_NICE", |text| {
                 text.parse()
                     .ok()
@@ -359,7 +363,7 @@ fn password_policy(values: &Values, public_url: Option<&Url>) -> Result<Policy, 
 /// Each worker has as many, and one at least.
 fn max_connections(values: &Values, workers: NonZeroUsize) -> Result<NonZeroUsize, SettingsError> {
     let name = "PORTCULLIS_MAX_CONNECTIONS";
-    let count = values.count(name, 10_000)?;
+    let count = values.count(name, 10_000, MOST_COUNT)?;
     if count < workers {
         let problem = format!("must be at least PORTCULLIS_WORKERS, which is {workers}");
         return Err(values.error(name, problem));

@@ -14,7 +14,9 @@ const SECRET: &str = "hunter2hunter2";
 fuzz_target!(|input: &str| {
     let (text, other) = input.split_once('\n').unwrap_or((input, ""));
     let _ = DatabaseUrl::parse(text);
-    if !text.contains(SECRET)
+    // An address is read without them, so they can hide it.
+    let plain = text.replace(['\t', '\r'], "");
+    if !plain.contains(SECRET)
         && let Ok(url) = DatabaseUrl::parse(&format!("postgres://u:{SECRET}@{text}"))
     {
         assert!(!url.to_string().contains(SECRET), "{text:?}");

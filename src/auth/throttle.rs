@@ -297,7 +297,8 @@ impl Auth {
         let (place, rooms, now) = (place.clone(), *rooms, self.now_millis());
         let verdict = self
             .database()
-            .write(move |c| {
+            // Nothing has been answered yet, and the settling is synced.
+            .write_unsynced(move |c| {
                 if models::attempt::reserve(c, &place, &rooms, now)? {
                     return Ok(Verdict::Free);
                 }

@@ -23,8 +23,13 @@ const QUEUE: usize = 1024;
 /// Jobs in one commit. Beyond that the fsync is no longer what costs.
 const GROUP: usize = 64;
 
+/// Before all else: it drops what is temporary. The copies that undo a savepoint
+/// would otherwise go through a file, with all that is in the pages.
+const FIRST_PRAGMA: &str = "PRAGMA temp_store = MEMORY";
+
 const WRITER_PRAGMAS: &str = "
     PRAGMA busy_timeout = 5000;
+    PRAGMA cache_size = -8192;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
@@ -37,12 +42,32 @@ const READER_PRAGMAS: &str = "
     PRAGMA trusted_schema = OFF;
     PRAGMA query_only = ON;";
 
+/// What a commit outlives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Durability {
+    /// The end of the process: what it wrote is the system's then.
+    Unsynced,
+    /// The loss of power too.
+    Synced,
+}
+
+impl Durability {
+    /// The next commits are to be so. Between transactions only.
+    fn set(self, connection: &mut SqliteConnection) -> QueryResult<()> {
+        connection.batch_execute(match self {
+            Self::Unsynced => "PRAGMA synchronous = NORMAL",
+            Self::Synced => "PRAGMA synchronous = FULL",
+        })
+    }
+}
+
 type Reply = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
 
 /// One queued write: does its work in a savepoint, and hands back what tells
 /// the caller once the group is committed.
 struct Job {
     queued: Instant,
+    durability: Durability,
     work: Box<dyn FnOnce(&mut Connection<'_>) -> Reply + Send>,
     refuse: Box<dyn FnOnce(DatabaseError) + Send>,
 }
@@ -134,6 +159,7 @@ impl Sqlite {
 
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        durability: Durability,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
         let (sender, receiver) = oneshot::channel();
@@ -152,6 +178,7 @@ impl Sqlite {
         let refuse = send.clone();
         let job = Job {
             queued: Instant::now(),
+            durability,
             work: Box::new(move |connection| {
                 let result = connection.transaction(work);
                 Box::new(move |committed: Result<(), DatabaseError>| {
@@ -216,7 +243,11 @@ fn connect(
     })?;
     let mut connection = SqliteConnection::establish(path)?;
     // The view comes first: a connection that only reads cannot make one.
-    for statements in user_table.into_iter().chain([pragmas]) {
+    for statements in [FIRST_PRAGMA]
+        .into_iter()
+        .chain(user_table)
+        .chain([pragmas])
+    {
         connection
             .batch_execute(statements)
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
@@ -230,22 +261,27 @@ fn write_jobs(
     jobs: &Receiver<Job>,
     reconnect: impl Fn() -> ConnectionResult<SqliteConnection>,
 ) {
+    let mut durability = Durability::Synced;
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP - 1));
-        write_group(&mut connection, group);
+        write_group(&mut connection, &mut durability, group);
         // A rollback that failed (a full disk, say) leaves the connection in a
         // state in which Diesel refuses everything from then on.
         if AnsiTransactionManager::is_broken_transaction_manager(&mut connection) {
             match reconnect() {
-                Ok(new) => connection = new,
+                Ok(new) => {
+                    connection = new;
+                    durability = Durability::Synced;
+                }
                 Err(error) => tracing::error!(%error, "the database cannot be opened again"),
             }
         }
     }
 }
 
-fn write_group(connection: &mut SqliteConnection, group: Vec<Job>) {
+/// `durability` is the connection's own, before and after.
+fn write_group(connection: &mut SqliteConnection, durability: &mut Durability, group: Vec<Job>) {
     // A client that has waited for the lock that long has been given up on,
     // and behind a stuck lock the queue must drain, not wait in turn.
     let (group, late): (Vec<_>, Vec<_>) = group
@@ -254,11 +290,17 @@ fn write_group(connection: &mut SqliteConnection, group: Vec<Job>) {
     for job in late {
         (job.refuse)(DatabaseError::TimedOut);
     }
-    if group.is_empty() {
+    let Some(wanted) = group.iter().map(|job| job.durability).max() else {
         return;
-    }
-    if let Err(error) = AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
-    {
+    };
+    let mut begin = || {
+        if wanted != *durability {
+            wanted.set(connection)?;
+            *durability = wanted;
+        }
+        AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
+    };
+    if let Err(error) = begin() {
         refuse_all(group, &error.to_string());
         return;
     }
@@ -293,4 +335,76 @@ fn refuse_all(group: Vec<Job>, reason: &str) {
 
 fn refused(reason: &str) -> DatabaseError {
     DatabaseError::Query(diesel::result::Error::QueryBuilderError(reason.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::sync::mpsc;
+
+    use diesel::sql_types::Integer;
+
+    use super::super::{Database, DatabaseUrl};
+    use super::*;
+
+    #[derive(diesel::QueryableByName)]
+    struct Synchronous {
+        #[diesel(sql_type = Integer)]
+        synchronous: i32,
+    }
+
+    const NORMAL: i32 = 1;
+    const FULL: i32 = 2;
+
+    /// What `PRAGMA synchronous` is while the job runs.
+    fn synchronous(connection: &mut Connection<'_>) -> QueryResult<i32> {
+        let Connection::Sqlite(c) = connection else {
+            panic!("this is SQLite");
+        };
+        let found: Synchronous = diesel::RunQueryDsl::get_result(
+            diesel::sql_query("SELECT synchronous FROM pragma_synchronous"),
+            &mut **c,
+        )?;
+        Ok(found.synchronous)
+    }
+
+    /// Puts a job into the queue without waiting for it.
+    fn enqueue<F: Future + Unpin>(future: &mut F) {
+        let waker = std::task::Waker::noop();
+        let _ = std::pin::Pin::new(future).poll(&mut std::task::Context::from_waker(waker));
+    }
+
+    #[tokio::test]
+    async fn what_is_told_is_synced_before_and_the_rest_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db.sqlite3");
+        let users = UserTable::parse("accounts_customuser").unwrap();
+        Database::migrate(&DatabaseUrl::Sqlite(path.clone()), &users).unwrap();
+        let sqlite = Sqlite::open(&path, &users).unwrap();
+        let alone = async |durability| sqlite.write(durability, synchronous).await.unwrap();
+
+        assert_eq!(alone(Durability::Synced).await, FULL);
+        assert_eq!(alone(Durability::Unsynced).await, NORMAL);
+        assert_eq!(alone(Durability::Unsynced).await, NORMAL);
+        assert_eq!(alone(Durability::Synced).await, FULL);
+
+        // Those that wait while another is written go together.
+        let (release, held) = mpsc::channel::<()>();
+        let (started, starts) = mpsc::channel();
+        let mut first = Box::pin(sqlite.write(Durability::Unsynced, move |_| {
+            started.send(()).unwrap();
+            let _ = held.recv();
+            Ok(())
+        }));
+        enqueue(&mut first);
+        starts.recv().unwrap();
+        let mut unsynced = Box::pin(sqlite.write(Durability::Unsynced, synchronous));
+        enqueue(&mut unsynced);
+        let mut synced = Box::pin(sqlite.write(Durability::Synced, synchronous));
+        enqueue(&mut synced);
+        drop(release);
+
+        first.await.unwrap();
+        assert_eq!([unsynced.await.unwrap(), synced.await.unwrap()], [FULL; 2]);
+    }
 }

@@ -10,11 +10,10 @@
 //!
 //! T is signed but its age is never looked at: `expire_date` of the row rules.
 
-use std::io::{self, Read};
+use std::cell::RefCell;
 
 use flate2::{
-    Compression,
-    bufread::{ZlibDecoder, ZlibEncoder},
+    Compress, CompressError, Compression, Decompress, FlushCompress, FlushDecompress, Status,
 };
 use serde_json::Value;
 use subtle::ConstantTimeEq;
@@ -31,7 +30,7 @@ pub type SessionData = serde_json::Map<String, Value>;
 const SALT: &str = "django.contrib.sessions.SessionStoresigner";
 
 /// A few bytes of a stored row must not be able to fill the memory.
-const MAX_JSON_BYTES: u64 = 1024 * 1024;
+const MAX_JSON_BYTES: usize = 1024 * 1024;
 
 /// Why a stored text is no session. Says nothing of what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -122,10 +121,26 @@ fn payload(json: &[u8]) -> String {
     }
 }
 
-fn compress(json: &[u8]) -> io::Result<Vec<u8>> {
-    let mut packed = Vec::with_capacity(json.len());
-    ZlibEncoder::new(json, Compression::new(6)).read_to_end(&mut packed)?;
-    Ok(packed)
+thread_local! {
+    /// zlib's own memory is a quarter of a megabyte: to get it from the system and
+    /// give it back takes longer than to compress a session.
+    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(6), true));
+    static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
+}
+
+fn compress(json: &[u8]) -> Result<Vec<u8>, CompressError> {
+    DEFLATE.with_borrow_mut(|deflate| {
+        deflate.reset();
+        let mut packed = Vec::with_capacity(json.len() + 64);
+        loop {
+            let rest = rest(json, deflate.total_in());
+            if deflate.compress_vec(rest, &mut packed, FlushCompress::Finish)? == Status::StreamEnd
+            {
+                return Ok(packed);
+            }
+            packed.reserve(packed.capacity());
+        }
+    })
 }
 
 fn unpack(payload: &str) -> Result<Vec<u8>, DecodeError> {
@@ -133,7 +148,7 @@ fn unpack(payload: &str) -> Result<Vec<u8>, DecodeError> {
         Some(packed) => inflate(&base64_decode(packed).ok_or(DecodeError::Packing)?)?,
         None => base64_decode(payload).ok_or(DecodeError::Packing)?,
     };
-    if json.len() as u64 > MAX_JSON_BYTES {
+    if json.len() > MAX_JSON_BYTES {
         return Err(DecodeError::TooLarge);
     }
     Ok(json)
@@ -141,12 +156,35 @@ fn unpack(payload: &str) -> Result<Vec<u8>, DecodeError> {
 
 /// Stops one byte past the cap, so that the caller sees it was passed.
 fn inflate(packed: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    let mut json = Vec::with_capacity(packed.len() * 2);
-    ZlibDecoder::new(packed)
-        .take(MAX_JSON_BYTES + 1)
-        .read_to_end(&mut json)
-        .map_err(|_| DecodeError::Packing)?;
-    Ok(json)
+    INFLATE.with_borrow_mut(|inflate| {
+        inflate.reset(true);
+        // All at once, for most: otherwise zlib takes 32 KiB to remember what it wrote.
+        let mut json = Vec::with_capacity((packed.len() * 4).min(MAX_JSON_BYTES + 1));
+        loop {
+            let before = (inflate.total_in(), json.len());
+            let rest = rest(packed, inflate.total_in());
+            let status = inflate
+                .decompress_vec(rest, &mut json, FlushDecompress::Finish)
+                .map_err(|_| DecodeError::Packing)?;
+            if status == Status::StreamEnd || json.len() > MAX_JSON_BYTES {
+                return Ok(json);
+            }
+            let is_full = json.len() == json.capacity();
+            if !is_full && before == (inflate.total_in(), json.len()) {
+                return Err(DecodeError::Packing);
+            }
+            let more = json.capacity().max(64);
+            json.reserve_exact(more.min(MAX_JSON_BYTES + 1 - json.len()));
+        }
+    })
+}
+
+/// What zlib has not taken yet.
+fn rest(input: &[u8], taken: u64) -> &[u8] {
+    usize::try_from(taken)
+        .ok()
+        .and_then(|taken| input.get(taken..))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -257,7 +295,7 @@ mod tests {
 
     #[test]
     fn json_is_capped_at_one_mebibyte_however_well_it_packs() {
-        let limit = usize::try_from(MAX_JSON_BYTES).unwrap();
+        let limit = MAX_JSON_BYTES;
         let of_size = |size: usize| object(json!({"a": "x".repeat(size - 8)}));
 
         let fits = codec().encode(&of_size(limit), 1);

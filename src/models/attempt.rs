@@ -8,10 +8,11 @@
 //! Whoever touches more than one row does so in one order (network, account,
 //! account and client), so that no two transactions wait for each other.
 
+use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::db::{Connection, on};
+use crate::db::{Connection, kept, on};
 use crate::schema::portcullis_attempt as attempt;
 
 /// A place that is reserved for so long is a failure: whoever held it has died.
@@ -110,6 +111,13 @@ impl Attempt {
     }
 }
 
+/// A macro, since Diesel has no name for the type.
+macro_rules! one_less_pending {
+    () => {
+        attempt::pending.eq(case_when(attempt::pending.gt(0), attempt::pending - 1).otherwise(0))
+    };
+}
+
 #[derive(QueryableByName)]
 struct Key {
     #[diesel(sql_type = Text)]
@@ -152,7 +160,7 @@ pub fn reserve(
     rooms: &Rooms,
     now: i64,
 ) -> QueryResult<bool> {
-    let reserved: Vec<Key> = on!(connection, c => diesel::sql_query(RESERVE)
+    let reserved: Vec<Key> = on!(connection, c => kept(diesel::sql_query(RESERVE)
         .bind::<Text, _>(&place.network)
         .bind::<BigInt, _>(now + PENDING_MILLIS)
         .bind::<BigInt, _>(rooms.network.forget_at)
@@ -163,13 +171,15 @@ pub fn reserve(
         .bind::<BigInt, _>(now)
         .bind::<BigInt, _>(rooms.network.failures)
         .bind::<BigInt, _>(rooms.account.failures)
-        .bind::<BigInt, _>(rooms.client.failures)
+        .bind::<BigInt, _>(rooms.client.failures))
         .load(c))?;
     if reserved.len() == place.keys().len() {
         return Ok(true);
     }
     for key in &reserved {
-        give_back(connection, (&key.account, &key.client))?;
+        on!(connection, c => diesel::update(attempt::table.find((&key.account, &key.client)))
+            .set(one_less_pending!())
+            .execute(c))?;
     }
     Ok(false)
 }
@@ -177,9 +187,9 @@ pub fn reserve(
 /// Gives back the places of an attempt that came to nothing.
 pub fn release(connection: &mut Connection<'_>, place: &Place) -> QueryResult<()> {
     for key in place.keys() {
-        give_back(connection, key)?;
+        settle(connection, key, false)?;
     }
-    delete_empty(connection, place)
+    Ok(())
 }
 
 /// Turns the places of an attempt into failures; the three rows as they are
@@ -189,50 +199,65 @@ pub fn fail(
     place: &Place,
     client_forget_at: i64,
 ) -> QueryResult<Vec<Attempt>> {
-    for (account, client) in place.keys() {
-        give_back(connection, (account, client))?;
-        on!(connection, c => diesel::update(attempt::table.find((account, client)))
-            .set(attempt::failures.eq(attempt::failures + 1))
-            .execute(c))?;
+    let mut rows = Vec::with_capacity(3);
+    for key in place.keys() {
+        let is_client = !key.0.is_empty() && !key.1.is_empty();
+        let row = on!(connection, c => kept(diesel::update(attempt::table.find(key))
+            .set((
+                one_less_pending!(),
+                attempt::failures.eq(attempt::failures + 1),
+                is_client.then_some(attempt::forget_at.eq(client_forget_at)),
+            ))
+            .returning(Attempt::as_returning()))
+            .get_result(c))
+        .optional()?;
+        rows.extend(row);
     }
-    on!(connection, c => diesel::update(attempt::table.find((&place.account, &place.client)))
-        .set(attempt::forget_at.eq(client_forget_at))
-        .execute(c))?;
-    find(connection, place)
+    Ok(rows)
 }
 
 /// Gives the places of a good login back, and forgets what failed before it:
 /// for the account and for this client, but not for the network, where the
 /// logins of others failed.
 pub fn succeed(connection: &mut Connection<'_>, place: &Place) -> QueryResult<()> {
-    for (account, client) in place.keys() {
-        give_back(connection, (account, client))?;
-        if !account.is_empty() {
-            on!(connection, c => diesel::update(attempt::table.find((account, client)))
-                .set((attempt::failures.eq(0), attempt::blocked_until.eq(0)))
-                .execute(c))?;
-        }
-    }
-    delete_empty(connection, place)
-}
-
-fn give_back(connection: &mut Connection<'_>, key: (&str, &str)) -> QueryResult<()> {
-    on!(connection, c => diesel::update(attempt::table.find(key))
-        .filter(attempt::pending.gt(0))
-        .set(attempt::pending.eq(attempt::pending - 1))
-        .execute(c))
-    .map(drop)
-}
-
-/// Rows that say nothing are not kept: most people never mistype.
-fn delete_empty(connection: &mut Connection<'_>, place: &Place) -> QueryResult<()> {
     for key in place.keys() {
-        on!(connection, c => diesel::delete(attempt::table.find(key))
-            .filter(attempt::failures.eq(0))
-            .filter(attempt::pending.eq(0))
-            .execute(c))?;
+        settle(connection, key, !key.0.is_empty())?;
     }
     Ok(())
+}
+
+/// Gives one place back, and may forgive what failed. Rows that say nothing
+/// then are not kept: most people never mistype.
+fn settle(connection: &mut Connection<'_>, key: (&str, &str), forgives: bool) -> QueryResult<()> {
+    // Mostly the place is the only one, and this is all.
+    if delete_with_at_most(connection, key, 1, forgives)? > 0 {
+        return Ok(());
+    }
+    let forgiven = (attempt::failures.eq(0), attempt::blocked_until.eq(0));
+    let left: Option<i64> = on!(connection, c => kept(diesel::update(attempt::table.find(key))
+        .set((one_less_pending!(), forgives.then_some(forgiven)))
+        .returning(attempt::pending))
+        .get_result(c))
+    .optional()?;
+    if left == Some(0) {
+        // It has failures that count, or others were settled in between.
+        delete_with_at_most(connection, key, 0, forgives)?;
+    }
+    Ok(())
+}
+
+/// Deletes a row with so many places, unless it has failures that count.
+fn delete_with_at_most(
+    connection: &mut Connection<'_>,
+    key: (&str, &str),
+    places: i64,
+    forgives: bool,
+) -> QueryResult<usize> {
+    let most_failures = if forgives { i64::MAX } else { 0 };
+    on!(connection, c => diesel::delete(attempt::table.find(key))
+        .filter(attempt::pending.le(places))
+        .filter(attempt::failures.le(most_failures))
+        .execute(c))
 }
 
 /// The rows of a place that are there.

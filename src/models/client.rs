@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{Timestamp, UserId};
-use crate::db::{Connection, on};
+use crate::db::{Connection, kept, on};
 use crate::schema::portcullis_client as known;
 
 /// Which of these clients the user has logged in from since then.
@@ -26,17 +26,17 @@ pub fn find_known(
     Ok(found)
 }
 
-/// Notes that the user logged in from there; of each user the latest `kept`
+/// Notes that the user logged in from there; of each user the latest `most`
 /// are kept.
 pub fn remember(
     connection: &mut Connection<'_>,
     user: UserId,
     client: &str,
     now: Timestamp,
-    kept: i64,
+    most: i64,
 ) -> QueryResult<()> {
-    let seen_before = on!(connection, c => diesel::update(known::table.find((user, client)))
-        .set(known::seen.eq(now))
+    let seen_before = on!(connection, c => kept(diesel::update(known::table.find((user, client)))
+        .set(known::seen.eq(now)))
         .execute(c))?;
     if seen_before > 0 {
         return Ok(());
@@ -54,7 +54,7 @@ pub fn remember(
         .filter(known::user_id.eq(user))
         .order(known::seen.desc())
         .select(known::client)
-        .offset(kept)
+        .offset(most)
         .limit(100)
         .load(c))?;
     on!(connection, c => diesel::delete(known::table)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::{RowKeys, Timestamp, readable};
-use crate::db::{Connection, on};
+use crate::db::{Connection, kept, on};
 use crate::schema::django_session;
 
 /// A session as it is stored, expired or not.
@@ -106,10 +106,10 @@ pub fn put_off_expiry(
     key: &str,
     expires: Timestamp,
 ) -> QueryResult<bool> {
-    let updated = on!(connection, c => diesel::update(django_session::table)
+    let updated = on!(connection, c => kept(diesel::update(django_session::table)
         .filter(django_session::session_key.eq(key))
         .filter(django_session::expire_date.lt(expires))
-        .set(django_session::expire_date.eq(expires))
+        .set(django_session::expire_date.eq(expires)))
         .execute(c))?;
     Ok(updated == 1)
 }

@@ -180,15 +180,19 @@ impl Values {
         })
     }
 
-    pub(super) fn count(&self, name: &str, default: usize) -> Result<NonZeroUsize, SettingsError> {
-        let most = 100_000;
+    pub(super) fn count(
+        &self,
+        name: &str,
+        default: usize,
+        most: usize,
+    ) -> Result<NonZeroUsize, SettingsError> {
         let count = self.optional(name, |text| {
             text.parse()
                 .ok()
                 .filter(|count| (1..=most).contains(count))
                 .ok_or_else(|| format!("`{text}` is not a whole number from 1 to {most}"))
         })?;
-        Ok(NonZeroUsize::new(count.unwrap_or(default)).unwrap_or(NonZeroUsize::MIN))
+        Ok(NonZeroUsize::new(count.unwrap_or(default.min(most))).unwrap_or(NonZeroUsize::MIN))
     }
 }
 

@@ -349,6 +349,7 @@ fn what_cannot_be_set_stops_the_start_with_one_line() {
         ("PORTCULLIS_HASH_QUEUE", "x"),
         ("PORTCULLIS_HASH_NICE", "20"),
         ("PORTCULLIS_WORKERS", "0"),
+        ("PORTCULLIS_WORKERS", "513"),
         ("PORTCULLIS_MAX_CONNECTIONS", "0"),
         ("PORTCULLIS_KEEP_ALIVE", "0s"),
         ("PORTCULLIS_HEADER_TIMEOUT", "10"),

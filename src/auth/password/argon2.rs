@@ -2,7 +2,9 @@
 //!
 //! The texts of old Djangos are read too: `argon2i`, and no `v=` (version 16).
 
-use argon2::{Algorithm as Variety, Argon2, Params, Version};
+use std::cell::RefCell;
+
+use argon2::{Algorithm as Variety, Argon2, Block, Params, Version};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
 use super::{
@@ -77,9 +79,9 @@ impl Stored {
 
     pub(super) fn verify(&self, password: &str) -> bool {
         count(|| self.work());
+        let argon2 = Argon2::new(self.variety, self.version, self.params.clone());
         let mut computed = vec![0; self.hash.len()];
-        Argon2::new(self.variety, self.version, self.params.clone())
-            .hash_password_into(password.as_bytes(), &self.salt, &mut computed)
+        hash(&argon2, password, &self.salt, &mut computed)
             .is_ok_and(|()| same(&computed, &self.hash))
     }
 
@@ -151,15 +153,50 @@ fn parse_costs(text: &str, hash_bytes: usize) -> Option<Params> {
     Params::new(memory, passes, lanes, Some(hash_bytes)).ok()
 }
 
+thread_local! {
+    /// What the last hash of this thread was made in. To get 100 MiB of new pages
+    /// from the system takes as long as half the hashing.
+    static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
+
+fn hash(
+    argon2: &Argon2<'_>,
+    password: &str,
+    salt: &[u8],
+    computed: &mut [u8],
+) -> argon2::Result<()> {
+    let needed = argon2.params().block_count();
+    if needed > MEMORY as usize {
+        return argon2.hash_password_into(password.as_bytes(), salt, computed);
+    }
+    BLOCKS.with_borrow_mut(|blocks| {
+        if blocks.len() < needed {
+            // Not resized: that would copy what nobody needs.
+            *blocks = vec![Block::default(); needed];
+        }
+        argon2.hash_password_into_with_memory(password.as_bytes(), salt, computed, blocks)
+    })
+}
+
+/// Gives back the memory that this thread keeps from one hash to the next.
+pub(super) fn release_memory() {
+    BLOCKS.take();
+}
+
+/// How many bytes that is.
+#[cfg(test)]
+pub(super) fn kept_memory() -> usize {
+    BLOCKS.with_borrow(|blocks| size_of_val(blocks.as_slice()))
+}
+
 /// The text for the column, with Django's memory and lanes; `None` if there are
 /// no passes or the salt is too short.
 pub(super) fn encode(password: &str, salt: &str, passes: u32) -> Option<String> {
     let params = Params::new(MEMORY, passes, LANES, Some(HASH_BYTES)).ok()?;
-    let mut hash = [0; HASH_BYTES];
-    Argon2::new(Variety::Argon2id, Version::V0x13, params)
-        .hash_password_into(password.as_bytes(), salt.as_bytes(), &mut hash)
-        .ok()?;
-    let [salt, hash] = [salt.as_bytes(), &hash].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+    let argon2 = Argon2::new(Variety::Argon2id, Version::V0x13, params);
+    let mut computed = [0; HASH_BYTES];
+    hash(&argon2, password, salt.as_bytes(), &mut computed).ok()?;
+    let [salt, hash] = [salt.as_bytes(), &computed].map(|bytes| STANDARD_NO_PAD.encode(bytes));
     let name = Algorithm::Argon2;
     Some(format!(
         "{name}$argon2id$v=19$m={MEMORY},t={passes},p={LANES}${salt}${hash}"

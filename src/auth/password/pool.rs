@@ -23,7 +23,7 @@ use std::{
 use rustix::{process::setpriority_process, thread::gettid};
 use tokio::sync::oneshot;
 
-use super::queue::FairQueue;
+use super::{argon2, queue::FairQueue};
 
 /// A wait that the log tells of, and how often it does.
 const LONG_WAIT: Duration = Duration::from_secs(1);
@@ -38,6 +38,8 @@ pub struct Limits {
     pub queue: usize,
     /// How far the threads give way to others: 0, not at all, to 19.
     pub nice: u8,
+    /// How long a thread without a job keeps the memory that Argon2 took.
+    pub idle: Duration,
 }
 
 /// No result: the queue was full, or the job panicked. Try again later.
@@ -60,6 +62,7 @@ impl HashPool {
         let threads = limits.threads.max(1);
         let shared = Arc::new(Shared {
             capacity: threads.saturating_add(limits.queue),
+            idle: limits.idle,
             state: Mutex::default(),
             changed: Condvar::new(),
             completed: AtomicU64::new(0),
@@ -178,6 +181,7 @@ impl Drop for Handle {
 struct Shared {
     /// Jobs that may run or wait at once.
     capacity: usize,
+    idle: Duration,
     state: Mutex<State>,
     changed: Condvar,
     completed: AtomicU64,
@@ -362,10 +366,16 @@ impl Shared {
                 }
                 None if state.closed => return None,
                 None => {
-                    state = self
+                    let (woken, waited) = self
                         .changed
-                        .wait(state)
+                        .wait_timeout(state, self.idle)
                         .unwrap_or_else(PoisonError::into_inner);
+                    state = woken;
+                    if waited.timed_out() {
+                        drop(state);
+                        argon2::release_memory();
+                        state = self.lock();
+                    }
                 }
             }
         }
@@ -415,12 +425,18 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        threads: 1,
+        queue: 0,
+        nice: 0,
+        idle: Duration::from_secs(3600),
+    };
+
     fn pool(threads: usize, queue: usize) -> HashPool {
-        let nice = 0;
         HashPool::new(Limits {
             threads,
             queue,
-            nice,
+            ..LIMITS
         })
         .unwrap()
     }
@@ -627,14 +643,26 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_kept_between_jobs_and_given_back_by_idle_threads() {
+        let kept_by = |pool: &HashPool| block_on(pool.run("a", argon2::kept_memory)).unwrap();
+        let hash = || argon2::encode("a password", "a salt of some length", 1).unwrap();
+
+        let busy = HashPool::new(LIMITS).unwrap();
+        let first = block_on(busy.run("a", hash)).unwrap();
+        assert_eq!(kept_by(&busy), 100 * 1024 * 1024);
+        // Nothing of the first hash gets into the second.
+        assert_eq!(block_on(busy.run("a", hash)).unwrap(), first);
+
+        let idle = Duration::from_millis(1);
+        let idle = HashPool::new(Limits { idle, ..LIMITS }).unwrap();
+        assert_eq!(block_on(idle.run("a", hash)).unwrap(), first);
+        wait_until(|| kept_by(&idle) == 0);
+    }
+
+    #[test]
     fn threads_give_way_as_told() {
         let nice_of = |nice| {
-            let limits = Limits {
-                threads: 1,
-                queue: 0,
-                nice,
-            };
-            let pool = HashPool::new(limits).unwrap();
+            let pool = HashPool::new(Limits { nice, ..LIMITS }).unwrap();
             let nice =
                 block_on(pool.run("a", || rustix::process::getpriority_process(Some(gettid()))));
             nice.unwrap().unwrap()
