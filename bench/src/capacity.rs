@@ -24,6 +24,7 @@ use crate::{
     seed::{BCRYPT, Content, Database, LEAST_COST, PBKDF2, System},
     server::Server,
     stats::{self, short},
+    storm,
 };
 
 /// What each user does on a day, and how much more there is at the busiest time
@@ -33,8 +34,6 @@ const CHECKS_A_DAY: f64 = 200.0;
 const PEAK: f64 = 4.0;
 /// Processors are to be busy for so much of the busiest time.
 const BUSY: f64 = 0.7;
-/// The hash of the default settings, on one core.
-const HASH_SECONDS: f64 = 0.28;
 const QUEUE: usize = 64;
 
 pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
@@ -62,8 +61,16 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
         &waits(plan, work)?,
     );
     let a_user = postgres.iter().map(|(_, bytes)| bytes).sum::<f64>() / users as f64;
-    report.section("What users cost", &forecast(&costs, a_user));
+    let hash = hash_seconds(plan, work)?;
+    report.section("What users cost", &forecast(&costs, a_user, hash));
     Ok(())
+}
+
+/// A login with the default settings, of somebody who has a core for it.
+fn hash_seconds(plan: &Plan, work: &Path) -> Result<f64> {
+    let database = Database::seed(work, "hash", System::Sqlite, &Content::of(1000))?;
+    let server = Server::start(work, &database.url, &[])?;
+    Ok(storm::one_login(server.address, if plan.quick { 3 } else { 20 })? / 1e3)
 }
 
 /// Names of tables and indexes, and their bytes.
@@ -320,7 +327,7 @@ fn come_at_random(
     Ok((stats::sorted(outcomes.into_iter().flatten()), refused))
 }
 
-fn forecast(costs: &[Cost], bytes_a_user: f64) -> String {
+fn forecast(costs: &[Cost], bytes_a_user: f64, hash: f64) -> String {
     let of = |what: &str, figure: fn(&Cost) -> f64| {
         let cost = costs.iter().find(|cost| cost.what.starts_with(what));
         cost.map(figure).unwrap_or_default() / 1e6
@@ -328,7 +335,7 @@ fn forecast(costs: &[Cost], bytes_a_user: f64) -> String {
     let mut text = format!(
         "Each user logs in {LOGINS_A_DAY} times a day and is asked for {CHECKS_A_DAY} times, by token; at the \
          busiest time there is {PEAK} times the average; processors are then busy for {:.0} %. A hash \
-         takes {HASH_SECONDS} s of one core.\n\n\
+         takes {hash:.3} s of one core.\n\n\
          | users | logins/s | checks/s | cores that hash | cores that answer | cores for PostgreSQL \
          | transactions/s | log, MB/s | tables, GB | wait for a hash, p99 ms |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
@@ -339,10 +346,10 @@ fn forecast(costs: &[Cost], bytes_a_user: f64) -> String {
         let checks = users * CHECKS_A_DAY * PEAK / 86_400.0;
         let sum =
             |figure: fn(&Cost) -> f64| logins * of("login", figure) + checks * of("token", figure);
-        let hashing = logins * HASH_SECONDS / BUSY;
+        let hashing = logins * hash / BUSY;
         let threads = (hashing.ceil() as usize).max(2);
-        let (taken, _) = simulate(3, logins, HASH_SECONDS, threads, 200_000);
-        let waiting = stats::percentile(&taken, 99.0) - HASH_SECONDS;
+        let (taken, _) = simulate(3, logins, hash, threads, 200_000);
+        let waiting = stats::percentile(&taken, 99.0) - hash;
         text += &format!(
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.0} |\n",
             thousands(users as usize),

@@ -212,7 +212,7 @@ impl Drop for Spinners {
 }
 
 /// Milliseconds of a login while nobody else logs in: the median of some.
-fn one_login(address: SocketAddr, times: usize) -> Result<f64> {
+pub fn one_login(address: SocketAddr, times: usize) -> Result<f64> {
     let mut client = Client::new(address);
     let logins: Result<Vec<_>> = (0..times)
         .map(|_| logins::log_in(&mut client, 1000))

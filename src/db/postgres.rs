@@ -101,6 +101,7 @@ impl Manager {
             connection.batch_execute(view)?;
         }
         connection.line.set_limit(STATEMENT_LIMIT);
+        connection.line.forget_errors();
         Ok(())
     }
 }
@@ -140,7 +141,10 @@ impl ManageConnection for Manager {
     }
 
     fn has_broken(&self, connection: &mut Watched) -> bool {
-        std::thread::panicking() || connection.is_broken()
+        // What is prepared there may no longer fit: when somebody's migration has
+        // changed a column's type, PostgreSQL refuses it for as long as the
+        // connection lasts.
+        std::thread::panicking() || connection.is_broken() || connection.line.has_erred()
     }
 }
 

@@ -13,13 +13,14 @@
 //! sockets are not found, nor any on other systems than Linux.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, LazyLock, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::result::{DatabaseErrorKind, Error};
 
 /// How late a connection may be found that waits too long.
 const TICK: Duration = Duration::from_millis(200);
@@ -49,6 +50,7 @@ impl Watch {
             mark: FIRST_MARK + NEXT.fetch_add(1, Ordering::Relaxed) % MARKS,
             since: AtomicU64::new(IDLE),
             limit: AtomicU64::new(milliseconds(limit)),
+            has_erred: AtomicBool::new(false),
         });
         // The thread takes them for as long as we are here.
         let _ = self.0.send(Arc::downgrade(&line));
@@ -62,6 +64,7 @@ pub(super) struct Line {
     /// When it began to wait, in milliseconds, or [`IDLE`].
     since: AtomicU64,
     limit: AtomicU64,
+    has_erred: AtomicBool,
 }
 
 impl Line {
@@ -83,6 +86,15 @@ impl Line {
         self.since.store(IDLE, Ordering::Relaxed);
     }
 
+    /// Whether a statement was refused for more than what it was to write.
+    pub(super) fn has_erred(&self) -> bool {
+        self.has_erred.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn forget_errors(&self) {
+        self.has_erred.store(false, Ordering::Relaxed);
+    }
+
     fn is_idle(&self) -> bool {
         self.since.load(Ordering::Relaxed) == IDLE
     }
@@ -100,7 +112,13 @@ impl Instrumentation for Statements {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
             InstrumentationEvent::StartQuery { .. } => self.0.begin(),
-            InstrumentationEvent::FinishQuery { .. } => self.0.end(),
+            InstrumentationEvent::FinishQuery { error, .. } => {
+                self.0.end();
+                let unknown = DatabaseErrorKind::Unknown;
+                if matches!(error, Some(Error::DatabaseError(kind, _)) if *kind == unknown) {
+                    self.0.has_erred.store(true, Ordering::Relaxed);
+                }
+            }
             _ => {}
         }
     }
