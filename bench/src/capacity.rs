@@ -349,7 +349,7 @@ fn forecast(costs: &[Cost], bytes_a_user: f64, hash: f64) -> String {
         let hashing = logins * hash / BUSY;
         let threads = (hashing.ceil() as usize).max(2);
         let (taken, _) = simulate(3, logins, hash, threads, 200_000);
-        let waiting = stats::percentile(&taken, 99.0) - hash;
+        let waiting = (stats::percentile(&taken, 99.0) - hash).max(0.0);
         text += &format!(
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.0} |\n",
             thousands(users as usize),
