@@ -105,14 +105,15 @@ fn look_up<K: Remembered, V: Clone>(
 ) -> Answer<V> {
     // Before the query: a commit in between makes the answer look older than it
     // is, never newer.
-    let version = sqlite.version();
+    let standing = sqlite.standing();
+    let version = standing.as_ref().map(|standing| standing.version);
     let remembered = memory.get(&key);
     if let (Some(version), Some((seen, answer))) = (version, &remembered)
         && version == *seen
     {
         return Ok(answer.clone());
     }
-    let found = sqlite.read(|c| find(c, std::slice::from_ref(&key)))?;
+    let found = sqlite.look_up(standing.as_ref(), |c| find(c, std::slice::from_ref(&key)))?;
     let found = found.into_iter().next().flatten();
     if let Some(version) = version
         && (remembered.is_some() || memory.is_asked_again(&key))

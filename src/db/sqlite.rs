@@ -1,8 +1,8 @@
 //! SQLite: one reader connection a thread, one writer thread for the process.
 
-use std::cell::RefCell;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+mod reader;
+mod wal_index;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,9 @@ use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
 
+use self::reader::Readers;
+use self::wal_index::WalIndex;
+pub(super) use self::wal_index::{Standing, Version};
 use super::{Connection, DatabaseError, LOCK_WAIT, OpenError, UserTable};
 
 /// Writes that may wait for the writer thread.
@@ -77,23 +80,7 @@ pub(super) struct Sqlite {
     user_table: Option<String>,
     id: u64,
     writer: SyncSender<Job>,
-    wal_index: Option<&'static File>,
-}
-
-/// Which commit was the last, by whatever process: SQLite's own header of the
-/// index of the write-ahead log, which every commit changes. It is what SQLite
-/// itself compares to see whether what a connection knows is still true
-/// (<https://www.sqlite.org/walformat.html>, "The WAL-Index Header").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version([u8; WAL_INDEX_HEADER]);
-
-const WAL_INDEX_HEADER: usize = 48;
-/// Where the header says that it is in use.
-const IS_INIT: usize = 12;
-
-thread_local! {
-    /// This thread's readers, by the id of their database.
-    static READERS: RefCell<Vec<(u64, SqliteConnection)>> = const { RefCell::new(Vec::new()) };
+    wal_index: Option<WalIndex>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -126,35 +113,39 @@ impl Sqlite {
         Ok(Self {
             path: path.to_owned(),
             user_table,
-            wal_index: open_wal_index(path),
+            wal_index: WalIndex::open(path),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             writer,
         })
     }
 
-    /// The version now; `None` if it cannot be told, as in the middle of a commit.
-    pub(super) fn version(&self) -> Option<Version> {
-        let mut both = [0; 2 * WAL_INDEX_HEADER];
-        self.wal_index?.read_exact_at(&mut both, 0).ok()?;
-        // It is there twice; who writes begins with the second.
-        let (first, second) = both.split_first_chunk()?;
-        let is_whole = first == second && first.get(IS_INIT) != Some(&0);
-        is_whole.then_some(Version(*first))
+    /// How the write-ahead log stands now; `None` if that cannot be told.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.wal_index.as_ref()?.standing()
     }
 
     pub(super) fn read<T>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
     ) -> Result<T, DatabaseError> {
-        READERS.with_borrow_mut(|readers| {
-            if let Some((_, c)) = readers.iter_mut().find(|(id, _)| *id == self.id) {
-                return Ok(work(&mut Connection::Sqlite(c))?);
-            }
-            let mut c = connect(&self.path, READER_PRAGMAS, self.user_table.as_deref())?;
-            let value = work(&mut Connection::Sqlite(&mut c))?;
-            readers.push((self.id, c));
-            Ok(value)
-        })
+        self.readers().read(work)
+    }
+
+    /// Runs a read of the least size; `standing` is from before it.
+    pub(super) fn look_up<T>(
+        &self,
+        standing: Option<&Standing>,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
+    ) -> Result<T, DatabaseError> {
+        self.readers().look_up(standing, work)
+    }
+
+    fn readers(&self) -> Readers<'_> {
+        Readers {
+            id: self.id,
+            path: &self.path,
+            user_table: self.user_table.as_deref(),
+        }
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -196,20 +187,6 @@ impl Sqlite {
         })?;
         receiver.await.unwrap_or(Err(DatabaseError::NoAnswer))
     }
-}
-
-/// Opens the file that the processes at a database share. It is never closed:
-/// when a process closes any descriptor of a file, POSIX takes away all locks
-/// that it has there, and SQLite's are there.
-fn open_wal_index(path: &Path) -> Option<&'static File> {
-    // It lies beside the file itself, not beside a link to it.
-    let mut name = path.canonicalize().ok()?.into_os_string();
-    name.push("-shm");
-    let opened = File::open(name);
-    if let Err(error) = &opened {
-        tracing::warn!(%error, "no look-up will be remembered: no write-ahead log index");
-    }
-    Some(Box::leak(Box::new(opened.ok()?)))
 }
 
 /// The first connection of the process. It may have to switch the file to the
