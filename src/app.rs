@@ -2,13 +2,15 @@
 //! [`Application::run_until_stopped`].
 
 mod connection;
+mod framing;
 mod stop;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
-use actix_http::HttpServiceBuilder;
-use actix_service::{ServiceFactoryExt, map_config};
+use actix_http::{HttpServiceBuilder, KeepAlive};
+use actix_service::{ServiceFactory, fn_factory, map_config};
 use actix_web::cookie::Key;
 use actix_web::dev::{AppConfig, Server, ServerHandle, fn_service};
 use actix_web::middleware::from_fn;
@@ -17,7 +19,7 @@ use actix_web::{App, web};
 use tracing_actix_web::TracingLogger;
 use url::Url;
 
-use self::connection::Connection;
+use self::connection::{Patience, serve};
 use self::stop::{Signals, stop_by_signal};
 use crate::auth::{Auth, Clock};
 use crate::db::{Database, MigrateError, OpenError};
@@ -92,9 +94,12 @@ impl Application {
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
         let state = services.server.clone();
-        // Once for the request to come, and once for its answer.
-        let limit = settings.request_timeout * 2;
-        let (header_timeout, keep_alive) = (settings.header_timeout, settings.keep_alive);
+        let patience = Patience {
+            // Once for the request to come, and once for its answer.
+            due: settings.request_timeout * 2,
+            idle: settings.keep_alive,
+        };
+        let header_timeout = settings.header_timeout;
         // What HttpServer does, but for our own kind of connection.
         let builder = Server::build()
             .workers(settings.workers.get())
@@ -108,22 +113,30 @@ impl Application {
                 .configure(routes::configure(&services))
                 .wrap(from_fn(headers::add))
                 .wrap(TracingLogger::<RequestSpan>::new());
-            let stop = stop.clone();
             let http = HttpServiceBuilder::default()
                 .client_request_timeout(header_timeout)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                .keep_alive(keep_alive)
+                // Ours are closed by themselves.
+                .keep_alive(KeepAlive::Os)
                 .local_addr(address)
                 .h1(map_config(app, |()| AppConfig::default()));
-            fn_service(move |stream: TcpStream| {
-                let stop = stop.clone();
+            let stop = stop.clone();
+            fn_factory(move || {
+                let (http, stop) = (http.new_service(()), stop.clone());
                 async move {
-                    let peer = stream.peer_addr().ok();
-                    let stopped = async move { stop.notified().await };
-                    Ok((Connection::new(stream, limit, stopped), peer))
+                    let http = Rc::new(http.await?);
+                    Ok::<_, ()>(fn_service(move |client: TcpStream| {
+                        let (http, stop) = (Rc::clone(&http), stop.clone());
+                        async move {
+                            let stopped = || {
+                                let stop = stop.clone();
+                                async move { stop.notified().await }
+                            };
+                            serve(&*http, client, patience, stopped).await
+                        }
+                    }))
                 }
             })
-            .and_then(http)
         });
         let server = listening.map_err(bind_error)?.run();
         Ok(Self {
