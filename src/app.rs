@@ -3,6 +3,7 @@
 
 mod connection;
 mod framing;
+mod memory;
 mod stop;
 
 use std::net::SocketAddr;
@@ -182,6 +183,7 @@ impl Application {
         let upkeep = [
             actix_web::rt::spawn(sweep(self.auth.clone())),
             actix_web::rt::spawn(learn(self.auth)),
+            actix_web::rt::spawn(memory::give_back()),
         ];
         let ended = tokio::select! {
             ended = self.server => ended,

@@ -25,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::framing::Framing;
+use super::memory;
 
 /// No answer, but a request for the body.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -69,6 +70,7 @@ where
         let Some(parked) = quiet.take() else {
             return Ok(());
         };
+        memory::note_freed();
         let mut first = [0];
         tokio::select! {
             // Bytes, or the client's end: both are actix-http's to read. To wait for

@@ -100,18 +100,19 @@ impl Timestamp {
     fn of_any_year(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_suffix('Z').unwrap_or(text);
-        for format in ["%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%:z"] {
-            if let Ok(moment) = DateTime::parse_from_str(text, format) {
-                return Some(Self::new(moment.to_utc()));
-            }
-        }
         for format in [
+            // What Django itself writes goes first.
             "%Y-%m-%d %H:%M:%S%.f",
             "%Y-%m-%dT%H:%M:%S%.f",
             "%Y-%m-%d %H:%M",
         ] {
             if let Ok(moment) = NaiveDateTime::parse_from_str(text, format) {
                 return Some(Self::new(moment.and_utc()));
+            }
+        }
+        for format in ["%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%:z"] {
+            if let Ok(moment) = DateTime::parse_from_str(text, format) {
+                return Some(Self::new(moment.to_utc()));
             }
         }
         let date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
