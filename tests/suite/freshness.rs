@@ -1,6 +1,7 @@
 //! A check is never older than its question: what anybody commits, through us
 //! or past us, is seen by the next request everywhere.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -8,9 +9,11 @@ use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program_on};
 use crate::support::registry::{DatabaseTest, on_each_database};
+use crate::wire::{HOST, ask, by_hand, connect, statuses};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![
     what_others_commit_is_seen_at_once,
+    what_is_committed_in_a_burst_of_look_ups_is_seen_at_once,
     a_logout_is_final_everywhere,
     an_end_of_life_needs_no_commit,
     unknown_keys_are_looked_for_each_time,
@@ -92,6 +95,50 @@ async fn what_others_commit_is_seen_at_once(backend: Backend) {
                 .execute(&format!("UPDATE accounts_customuser SET email = '{name}'"));
             assert_eq!(email().await, name, "{statement}");
         }
+    }
+}
+
+/// One thread answers all, and has a look-up after the other to do meanwhile.
+async fn what_is_committed_in_a_burst_of_look_ups_is_seen_at_once(backend: Backend) {
+    const ROUNDS: usize = 100;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_WORKERS", "1")]).await;
+    app.create_user("alice", PASSWORD).await;
+    let token = app.log_in(&app.program(), "alice", PASSWORD).await.token();
+    let check = |token: &str| {
+        format!("GET /api/v1/user/ HTTP/1.1\r\n{HOST}Authorization: Token {token}\r\n\r\n")
+    };
+    // Nobody has it, and the next one neither, so that each is looked for.
+    let unknown = move |number: u64| check(&format!("{number:040x}"));
+    let (request, port) = (check(&token), app.port);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let bursts: Vec<_> = (0..3)
+        .map(|burst| {
+            let is_over = Arc::clone(&is_over);
+            actix_web::rt::task::spawn_blocking(move || {
+                let mut stream = connect(port);
+                let mut numbers = (burst << 32)..;
+                let mut answers = [0; 65_536];
+                while !is_over.load(Ordering::Relaxed) {
+                    let many: String = numbers.by_ref().take(12).map(unknown).collect();
+                    stream.write_all(many.as_bytes()).expect("requests");
+                    assert!(stream.read(&mut answers).expect("answers") > 0);
+                }
+            })
+        })
+        .collect();
+
+    for round in 0..ROUNDS {
+        let (is_active, expected) = [("FALSE", 401), ("TRUE", 200)][round % 2];
+        app.database.execute(&format!(
+            "UPDATE accounts_customuser SET is_active = {is_active}"
+        ));
+        let request = request.clone();
+        let answer = by_hand(move || ask(&mut connect(port), &request)).await;
+        assert_eq!(statuses(&answer), [expected], "{round}: {answer}");
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for burst in bursts {
+        burst.await.expect("a burst");
     }
 }
 

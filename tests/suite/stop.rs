@@ -10,7 +10,7 @@ use crate::support::app::PASSWORD;
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program, program_on, run};
 use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
-use crate::wire::{PATIENCE, connect, exchange, read_to_close, statuses};
+use crate::wire::{PATIENCE, ask, connect, exchange, read_to_close, statuses};
 
 pub const TESTS: &[DatabaseTest] =
     on_each_database![a_request_in_flight_is_finished_after_a_signal];
@@ -40,22 +40,6 @@ fn serve(delay: &str, timeout: &str) -> (Serving, tempfile::TempDir) {
         .args(["--request-timeout", LONG])
         .args(["--shutdown-delay", delay, "--shutdown-timeout", timeout]);
     (Serving::start(&mut serve, "createsuperuser"), folder)
-}
-
-/// Sends a request on a connection that is kept, and reads its answer.
-fn ask(stream: &mut TcpStream, request: &str) -> String {
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    let mut byte = [0];
-    while !answer.ends_with("\r\n\r\n") {
-        stream.read_exact(&mut byte).expect("a head");
-        answer.push(char::from(byte[0]));
-    }
-    let (_, length) = answer.split_once("content-length: ").expect("a length");
-    let length = length.split("\r\n").next().unwrap().parse().unwrap();
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).expect("a body");
-    answer + &String::from_utf8_lossy(&body)
 }
 
 fn is_told_to_close(answer: &str) -> bool {

@@ -40,6 +40,22 @@ pub fn exchange(port: u16, bytes: &[u8]) -> String {
     read_to_close(&mut stream)
 }
 
+/// Sends a request on a connection that is kept, and reads its answer.
+pub fn ask(stream: &mut TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    let mut byte = [0];
+    while !answer.ends_with("\r\n\r\n") {
+        stream.read_exact(&mut byte).expect("a head");
+        answer.push(char::from(byte[0]));
+    }
+    let (_, length) = answer.split_once("content-length: ").expect("a length");
+    let length = length.split("\r\n").next().unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).expect("a body");
+    answer + &String::from_utf8_lossy(&body)
+}
+
 pub fn read_to_close(stream: &mut TcpStream) -> String {
     let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
