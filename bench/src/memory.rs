@@ -1,6 +1,6 @@
 //! Memory, time to start, and size.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
@@ -17,6 +17,8 @@ use crate::{
 };
 
 const STARTS: usize = 10;
+/// For so long nobody asks anything before quiet connections are measured.
+const SILENCE: Duration = Duration::from_secs(10);
 
 pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
     let (users, connections) = if plan.quick {
@@ -67,7 +69,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
         None,
         process::memory(server.pid())?,
     );
-    let open = connect(server.address, &large, connections)?;
+    let mut open = connect(server.address, &large, connections)?;
     let crowd = format!("{size} and {} connections", thousands(connections));
     line(
         &format!("{crowd}, a token and a session check each"),
@@ -78,7 +80,19 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
         Load::of(plan.seconds).run(subject, &large, server.pid(), server.address)?;
     }
     line(
-        &format!("{crowd}, after full load"),
+        &format!("{crowd}, right after full load"),
+        None,
+        process::memory(server.pid())?,
+    );
+    ask_all(&mut open, &large)?;
+    line(
+        &format!("{crowd} that have all just asked"),
+        None,
+        process::memory(server.pid())?,
+    );
+    thread::sleep(SILENCE);
+    line(
+        &format!("the same, quiet for {} s", SILENCE.as_secs()),
         Some(60.0),
         process::memory(server.pid())?,
     );
@@ -102,6 +116,16 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
         &format!("Private: pages that belong to no file. Resident holds the mapped pages of the database too.\n\n{table}"),
     );
     Ok(())
+}
+
+/// One more token check on each connection, all within a moment.
+fn ask_all(open: &mut [Client], database: &Database) -> Result<()> {
+    let header = format!("Authorization: Token {}", database.token(1));
+    open.iter_mut().try_for_each(|client| {
+        let status = client.get("/api/v1/user/", &header)?.status;
+        ensure!(status == 200, "a check is answered {status}");
+        Ok(())
+    })
 }
 
 /// Connections that have each brought a token and a session, of another user.

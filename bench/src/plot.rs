@@ -30,6 +30,8 @@ pub fn draw(
     let mut chart = ChartBuilder::on(&area)
         .caption(title, ("sans-serif", 20))
         .margin(12)
+        // For half of the last label.
+        .margin_right(36)
         .x_label_area_size(42)
         .y_label_area_size(70)
         .build_cartesian_2d(left..right, 0.0..top)

@@ -73,6 +73,8 @@ where
         memory::note_freed();
         let mut first = [0];
         tokio::select! {
+            // What has come is answered, whatever else has happened.
+            biased;
             // Bytes, or the client's end: both are actix-http's to read. To wait for
             // readiness would do, were it never said too early.
             _ = parked.peek(&mut first) => {}
@@ -181,7 +183,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         let before = buffer.filled().len();
         let read = Pin::new(stream).poll_read(context, buffer);
         if let Some(new @ [_, ..]) = buffer.filled().get(before..) {
-            this.framing = this.framing.after(new);
+            this.framing = match this.framing {
+                // Sent before the last one was answered: of two requests at work
+                // one answer does not tell that nothing is due.
+                Framing::Whole if this.is_due => Framing::Unknown,
+                framing => framing.after(new),
+            };
             this.set_due(true);
         }
         // Also when bytes do come: those of a client that never stops.

@@ -2,7 +2,7 @@
 //! and nobody notices.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ pub const PLAIN: &[PlainTest] = once![
     they_go_on_where_they_were,
     halves_of_requests_are_kept,
     what_is_in_a_body_is_never_a_request,
+    answers_that_take_their_time_are_given,
     halves_of_requests_are_not_kept_for_ever,
     a_stop_does_not_wait_for_them,
     they_give_their_memory_back,
@@ -44,18 +45,13 @@ fn stay_silent() {
 
 fn they_go_on_where_they_were() {
     let (serving, _folder) = serve(&[]);
-    let body = format!(r#"{{"username":"alice","password":"{PASSWORD}"}}"#);
-    let login = format!(
-        "POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n",
-        body.len()
-    );
+    let (head, body) = login();
     let mut stream = connect(serving.port);
     ask(&mut stream, HEALTH);
 
     stay_silent();
     // In pieces, as many clients send it.
-    stream.write_all(login.as_bytes()).unwrap();
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
     let (start, rest) = body.split_at(9);
     stream.write_all(start.as_bytes()).unwrap();
     let answer = ask(&mut stream, rest);
@@ -154,6 +150,47 @@ fn what_is_in_a_body_is_never_a_request() {
     }
 }
 
+/// Two requests on one connection, of which the second is sent while the first is
+/// at work, and takes longer than a connection may be quiet.
+fn answers_that_take_their_time_are_given() {
+    const OTHERS: usize = 20;
+    let (serving, _folder) = serve(&["--workers", "1", "--hash-threads", "1", "--throttle", "off"]);
+    let mut stream = connect(serving.port);
+    begin_login(&mut stream);
+    let mut others: Vec<TcpStream> = (0..OTHERS).map(|_| connect(serving.port)).collect();
+    others.iter_mut().for_each(begin_login);
+    let (head, body) = login();
+    let second = format!("{head}Connection: close\r\n\r\n{body}");
+    stream.write_all(second.as_bytes()).unwrap();
+
+    let start = Instant::now();
+    let answers = read_to_close(&mut stream);
+    assert_eq!(statuses(&answers), [200, 200], "{answers}");
+    assert!(start.elapsed() > SILENCE, "{:?}", start.elapsed());
+}
+
+/// The headers of a login but for the last line, and its body.
+fn login() -> (String, String) {
+    let body = format!(r#"{{"username":"alice","password":"{PASSWORD}"}}"#);
+    let head = format!(
+        "POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n",
+        body.len()
+    );
+    (head, body)
+}
+
+/// Sends one, of which the server has heard when this returns.
+fn begin_login(stream: &mut TcpStream) {
+    let (head, body) = login();
+    let head = format!("{head}Expect: 100-continue\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 Continue"));
+    stream.write_all(body.as_bytes()).unwrap();
+}
+
 fn halves_of_requests_are_not_kept_for_ever() {
     let (serving, _folder) = serve(&["--keep-alive", "1s"]);
     let (half, _) = HEALTH.split_at(20);
@@ -193,12 +230,9 @@ fn they_give_their_memory_back() {
     ask(&mut connect(serving.port), &request);
     let before = private();
     let mut streams: Vec<TcpStream> = (0..MANY).map(|_| connect(serving.port)).collect();
-    // All at once, so that nobody has the buffers of somebody who is quiet.
+    // All before anybody is quiet, and gives buffers to the next.
     for stream in &mut streams {
-        stream.write_all(request.as_bytes()).unwrap();
-    }
-    for stream in &mut streams {
-        ask(stream, HEALTH);
+        ask(stream, &request);
     }
     let grown = private() - before;
     assert!(grown > 8 * MANY, "{grown} kB for {MANY} connections");

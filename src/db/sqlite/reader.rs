@@ -40,9 +40,9 @@ struct Reader {
     connection: SqliteConnection,
     /// The version before the open snapshot was taken.
     snapshot: Option<Version>,
-    /// The last look-up.
+    /// When a look-up last found no snapshot to share.
     last: Instant,
-    /// Look-ups that each came close behind the one before.
+    /// Look-ups of which that is so, each close behind the one before.
     in_a_row: u32,
 }
 
@@ -66,7 +66,8 @@ impl Readers<'_> {
     }
 
     /// The same for a look-up, which may be one of many; `standing` is from
-    /// before it.
+    /// before it. Not for a blocking thread of a runtime, whose tasks are run by
+    /// another.
     pub(super) fn look_up<T>(
         &self,
         standing: Option<&Standing>,
@@ -127,11 +128,12 @@ impl Reader {
 
     /// Opens a snapshot, where there is somebody to close it.
     fn open(&mut self, version: Version) -> QueryResult<()> {
-        let Some(closing) = Closing::of(self.id) else {
+        if !runs_its_tasks_itself() {
             return Ok(());
-        };
+        }
         Connection::Sqlite(&mut self.connection).begin()?;
         self.snapshot = Some(version);
+        let closing = Closing { id: self.id };
         tokio::spawn(async move {
             tokio::time::sleep(HOLD).await;
             drop(closing);
@@ -147,25 +149,25 @@ impl Reader {
     }
 }
 
+/// Whether a task that is spawned here runs on this thread.
+fn runs_its_tasks_itself() -> bool {
+    Handle::try_current().is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::CurrentThread)
+}
+
 /// Closes the snapshot of this thread, at the latest with its runtime.
 struct Closing {
     id: u64,
 }
 
-impl Closing {
-    /// `None` where a task may end up on another thread.
-    fn of(id: u64) -> Option<Self> {
-        let handle = Handle::try_current().ok()?;
-        (handle.runtime_flavor() == RuntimeFlavor::CurrentThread).then_some(Self { id })
-    }
-}
-
 impl Drop for Closing {
     fn drop(&mut self) {
-        // Neither at the end of the thread, when the connection is closed anyway.
+        // Not at the end of the thread, which closes all connections, nor in the
+        // middle of a look-up.
         let _ = READERS.try_with(|readers| {
-            let mut readers = readers.borrow_mut();
-            let found = readers.iter_mut().position(|reader| reader.id == self.id);
+            let Ok(mut readers) = readers.try_borrow_mut() else {
+                return;
+            };
+            let found = readers.iter().position(|reader| reader.id == self.id);
             if let Some(at) = found
                 && let Some(reader) = readers.get_mut(at)
                 && reader.close().is_err()
