@@ -135,9 +135,10 @@ async fn until_answered(ask: impl AsyncFn() -> Answer) -> usize {
     panic!("it does not recover");
 }
 
-/// As when the Django project beside us changes its user model.
+/// As when the Django project beside us changes its user model. Each connection
+/// may refuse once, so there is one.
 async fn a_migration_under_our_feet_is_a_503_at_most_once(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_DATABASE_POOL", "1")]).await;
     app.create_user("alice", PASSWORD).await;
     let token = app.log_in(&app.program(), "alice", PASSWORD).await.token();
     assert_eq!(app.user_by_token(&token).await.status, 200);
