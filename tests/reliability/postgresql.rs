@@ -224,12 +224,28 @@ impl Scene {
             let (cluster, begin) = (Arc::clone(&self.cluster), begin.clone());
             blocking(move || begin(&cluster)).await;
             self.people = load.stop().await;
+            self.until_it_is_known().await;
             self.all_are_refused().await;
 
             let load = self.load().await;
             let (cluster, end) = (Arc::clone(&self.cluster), end.clone());
             let returned = blocking(move || end(&cluster)).await;
             self.recover(load, returned).await;
+        }
+    }
+
+    /// The server knows that PostgreSQL is away when a try to connect has failed,
+    /// which takes a second; until then one may wait for it.
+    async fn until_it_is_known(&self) {
+        let end = Instant::now() + GIVEN_UP;
+        let is_known = async || {
+            let asked = Instant::now();
+            let answer = reqwest::get(format!("{}/readyz", self.urls[0])).await;
+            assert_eq!(answer.unwrap().status(), 503);
+            asked.elapsed() < AT_ONCE / 2
+        };
+        while !is_known().await {
+            assert!(Instant::now() < end, "it does not find out");
         }
     }
 
