@@ -214,8 +214,8 @@ fn a_stop_does_not_wait_for_them() {
 
 /// Only glibc has to be told to.
 fn they_give_their_memory_back() {
-    const MANY: usize = 1000;
-    let (serving, _folder) = serve(&["--max-connections", "2000", "--workers", "2"]);
+    const MANY: usize = 400;
+    let (serving, _folder) = serve(&["--max-connections", "1000", "--workers", "2"]);
     let private = || {
         let path = format!("/proc/{}/smaps_rollup", serving.process.id());
         let text = fs::read_to_string(path).expect("a process");
