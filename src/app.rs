@@ -122,19 +122,17 @@ impl Application {
                 .local_addr(address)
                 .h1(map_config(app, |()| AppConfig::default()));
             let stop = stop.clone();
+            let stopped = move || {
+                let stop = stop.clone();
+                async move { stop.notified().await }
+            };
             fn_factory(move || {
-                let (http, stop) = (http.new_service(()), stop.clone());
+                let (http, stopped) = (http.new_service(()), stopped.clone());
                 async move {
                     let http = Rc::new(http.await?);
                     Ok::<_, ()>(fn_service(move |client: TcpStream| {
-                        let (http, stop) = (Rc::clone(&http), stop.clone());
-                        async move {
-                            let stopped = || {
-                                let stop = stop.clone();
-                                async move { stop.notified().await }
-                            };
-                            serve(&*http, client, patience, stopped).await
-                        }
+                        let (http, stopped) = (Rc::clone(&http), stopped.clone());
+                        async move { serve(&*http, client, patience, stopped).await }
                     }))
                 }
             })

@@ -4,8 +4,7 @@ mod reader;
 mod wal_index;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -76,14 +75,10 @@ struct Job {
 }
 
 pub(super) struct Sqlite {
-    path: PathBuf,
-    user_table: Option<String>,
-    id: u64,
+    readers: Readers,
     writer: SyncSender<Job>,
     wal_index: Option<WalIndex>,
 }
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Sqlite {
     pub(super) fn open(path: &Path, users: &UserTable) -> Result<Self, OpenError> {
@@ -111,10 +106,8 @@ impl Sqlite {
                 }
             })?;
         Ok(Self {
-            path: path.to_owned(),
-            user_table,
+            readers: Readers::new(path.to_owned(), user_table),
             wal_index: WalIndex::open(path),
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             writer,
         })
     }
@@ -128,7 +121,7 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
     ) -> Result<T, DatabaseError> {
-        self.readers().read(work)
+        self.readers.read(work)
     }
 
     /// Runs a read of the least size; `standing` is from before it.
@@ -137,15 +130,7 @@ impl Sqlite {
         standing: Option<&Standing>,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
     ) -> Result<T, DatabaseError> {
-        self.readers().look_up(standing, work)
-    }
-
-    fn readers(&self) -> Readers<'_> {
-        Readers {
-            id: self.id,
-            path: &self.path,
-            user_table: self.user_table.as_deref(),
-        }
+        self.readers.look_up(standing, work)
     }
 
     pub(super) async fn write<T: Send + 'static>(

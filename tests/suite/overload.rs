@@ -16,7 +16,7 @@ use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program};
 use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
-use crate::wire::{HOST, by_hand, connect, dribble, exchange, read_to_close, statuses};
+use crate::wire::{HEALTH, HOST, by_hand, connect, dribble, exchange, read_to_close, statuses};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![
     a_storm_of_logins_is_answered_or_refused_at_once,
@@ -27,8 +27,6 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
 ];
 
 pub const PLAIN: &[PlainTest] = once![there_is_a_file_for_each_connection];
-
-const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 const LOGINS: usize = 64;
 /// One is hashed, four wait.

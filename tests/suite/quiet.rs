@@ -2,7 +2,7 @@
 //! and nobody notices.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::app::PASSWORD;
 use crate::support::program::{Serving, program, run};
 use crate::support::registry::{PlainTest, once};
-use crate::wire::{PATIENCE, ask, connect, read_to_close, statuses};
+use crate::wire::{HEALTH, PATIENCE, ask, connect, hear_go_on, read_to_close, statuses};
 
 pub const PLAIN: &[PlainTest] = once![
     they_go_on_where_they_were,
@@ -24,7 +24,6 @@ pub const PLAIN: &[PlainTest] = once![
 
 /// A connection gives its buffers back after two seconds at the latest.
 const SILENCE: Duration = Duration::from_secs(3);
-const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 fn serve(options: &[&str]) -> (Serving, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -185,9 +184,7 @@ fn begin_login(stream: &mut TcpStream) {
     let (head, body) = login();
     let head = format!("{head}Expect: 100-continue\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
-    let mut go_on = [0; 25];
-    stream.read_exact(&mut go_on).unwrap();
-    assert!(go_on.starts_with(b"HTTP/1.1 100 Continue"));
+    hear_go_on(stream);
     stream.write_all(body.as_bytes()).unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! How the server stops: who is told, what is finished, and what is cut off.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::support::app::PASSWORD;
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program, program_on, run};
 use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
-use crate::wire::{PATIENCE, ask, connect, exchange, read_to_close, statuses};
+use crate::wire::{HEALTH, PATIENCE, ask, connect, exchange, hear_go_on, read_to_close, statuses};
 
 pub const TESTS: &[DatabaseTest] =
     on_each_database![a_request_in_flight_is_finished_after_a_signal];
@@ -27,7 +27,6 @@ pub const PLAIN: &[PlainTest] = once![
 /// Far more than a test takes.
 const LONG: &str = "1000s";
 const SOON: Duration = Duration::from_secs(10);
-const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const ENDLESS: &str = "POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
                        application/json\r\nContent-Length: 100\r\n\r\n{";
 
@@ -163,9 +162,7 @@ async fn a_request_in_flight_is_finished_after_a_signal(backend: Backend) {
         );
         stream.write_all(head.as_bytes()).unwrap();
         // The server says so when it has begun to answer this request.
-        let mut go_on = [0; 25];
-        stream.read_exact(&mut go_on).unwrap();
-        assert!(go_on.starts_with(b"HTTP/1.1 100 Continue"));
+        hear_go_on(&mut stream);
         stream.write_all(start.as_bytes()).unwrap();
 
         serving.signal(signal);

@@ -20,9 +20,11 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
 
 /// Longest wait for anything: more is a hang.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// A request that is always answered.
+pub const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 pub const HOST: &str = "Host: localhost\r\n";
 /// What must not be answered where it is part of another request.
-const HIDDEN: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const HIDDEN: &str = HEALTH;
 
 pub fn connect(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
@@ -54,6 +56,13 @@ pub fn ask(stream: &mut TcpStream, request: &str) -> String {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).expect("a body");
     answer + &String::from_utf8_lossy(&body)
+}
+
+/// Reads that a body which was announced with `Expect` may come.
+pub fn hear_go_on(stream: &mut TcpStream) {
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 Continue"));
 }
 
 pub fn read_to_close(stream: &mut TcpStream) -> String {

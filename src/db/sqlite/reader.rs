@@ -11,7 +11,8 @@
 //! where nobody asks any more.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::QueryResult;
@@ -33,6 +34,8 @@ thread_local! {
     static READERS: RefCell<Vec<Reader>> = const { RefCell::new(Vec::new()) };
 }
 
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
 /// This thread's connection to a database.
 struct Reader {
     /// Of the database, in this process.
@@ -46,14 +49,23 @@ struct Reader {
     in_a_row: u32,
 }
 
-/// Where a thread finds its connection.
-pub(super) struct Readers<'a> {
-    pub(super) id: u64,
-    pub(super) path: &'a Path,
-    pub(super) user_table: Option<&'a str>,
+/// The connections of all threads to one database.
+pub(super) struct Readers {
+    id: u64,
+    path: PathBuf,
+    user_table: Option<String>,
 }
 
-impl Readers<'_> {
+impl Readers {
+    /// Each is opened when its thread first reads.
+    pub(super) fn new(path: PathBuf, user_table: Option<String>) -> Self {
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            path,
+            user_table,
+        }
+    }
+
     /// Runs a read that sees all that is committed now.
     pub(super) fn read<T>(
         &self,
@@ -108,7 +120,7 @@ impl Readers<'_> {
     fn connect(&self) -> Result<Reader, DatabaseError> {
         Ok(Reader {
             id: self.id,
-            connection: connect(self.path, READER_PRAGMAS, self.user_table)?,
+            connection: connect(&self.path, READER_PRAGMAS, self.user_table.as_deref())?,
             snapshot: None,
             last: Instant::now(),
             in_a_row: 0,
@@ -236,7 +248,9 @@ mod tests {
 
         fn has_snapshot(&self) -> bool {
             READERS.with_borrow(|readers| {
-                let mut ours = readers.iter().filter(|reader| reader.id == self.sqlite.id);
+                let mut ours = readers
+                    .iter()
+                    .filter(|reader| reader.id == self.sqlite.readers.id);
                 ours.any(|reader| reader.snapshot.is_some())
             })
         }
