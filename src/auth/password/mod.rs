@@ -23,6 +23,7 @@ mod bcrypt;
 mod encoded;
 mod hasher;
 mod pbkdf2;
+mod pbkdf2_sha256;
 pub mod pool;
 mod queue;
 mod scrypt;

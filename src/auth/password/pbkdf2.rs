@@ -2,11 +2,11 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::Sha1;
-use sha2::Sha256;
 
 use super::{
     Algorithm,
     encoded::{after_name, decimal, is_short_salt, same},
+    pbkdf2_sha256,
     workload::{Family, Work, count},
 };
 
@@ -90,8 +90,6 @@ fn hash(algorithm: Algorithm, password: &str, salt: &str, iterations: u32) -> St
         Algorithm::Pbkdf2Sha1 => STANDARD.encode(pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(
             password, salt, iterations,
         )),
-        _ => STANDARD.encode(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(
-            password, salt, iterations,
-        )),
+        _ => STANDARD.encode(pbkdf2_sha256::derive(password, salt, iterations)),
     }
 }
