@@ -40,7 +40,7 @@ pub use self::session_key::SessionKey;
 use self::throttle::Throttle;
 pub use self::token::Token;
 use self::workload::SharedWorkload;
-use crate::db::{Connection, Database, LookUps};
+use crate::db::{Connection, Database, LookUps, Table};
 use crate::django::{SessionAuthHash, SessionCodec};
 use crate::models::token::Owner;
 use crate::models::user::User;
@@ -57,7 +57,7 @@ pub struct Auth(Arc<Inner>);
 struct Inner {
     database: Database,
     /// The three look-ups of a check.
-    tokens: LookUps<RowKeys, Owner>,
+    tokens: LookUps<RowKeys, Arc<Owner>>,
     sessions: LookUps<RowKeys, Arc<FoundSession>>,
     session_owners: LookUps<UserId, Arc<SessionOwner>>,
     pool: HashPool,
@@ -82,9 +82,13 @@ impl Auth {
         let session_hash = SessionAuthHash::new(&settings.secret_keys);
         let hashes = session_hash.clone();
         Ok(Self(Arc::new(Inner {
-            tokens: database.look_ups(models::token::find_owners),
-            sessions: database.look_ups(move |c, keys| session::find(c, keys, &decoder)),
-            session_owners: database.look_ups(move |c, ids| session::find_owners(c, ids, &hashes)),
+            tokens: database.look_ups(Table::Tokens, models::token::find_owners),
+            sessions: database.look_ups(Table::Sessions, move |c, keys| {
+                session::find(c, keys, &decoder)
+            }),
+            session_owners: database.look_ups(Table::Users, move |c, ids| {
+                session::find_owners(c, ids, &hashes)
+            }),
             database,
             pool: HashPool::new(Limits {
                 threads: settings.hash_threads.get(),
@@ -167,17 +171,18 @@ impl Auth {
     pub async fn find_user_by_token(&self, token: &Token) -> Result<Option<Arc<User>>, AuthError> {
         let keys = self.0.keyring.token_row_keys(token);
         let sealed = keys.key.clone();
-        let Some((found, user)) = self.0.tokens.get(keys).await? else {
+        let Some(owner) = self.0.tokens.get(keys).await? else {
             return Ok(None);
         };
         // A clear row that Django left: good, and sealed now that it is used.
-        if found != sealed {
+        if owner.key != sealed {
+            let found = owner.key.clone();
             self.0
                 .database
                 .write(move |c| models::token::replace_key(c, &found, &sealed, None))
                 .await?;
         }
-        Ok(Some(user))
+        Ok(Some(Arc::clone(&owner.user)))
     }
 
     /// Ends a user's login: the token, and the session if there is one.

@@ -13,6 +13,7 @@ pub mod user;
 
 pub use self::columns::{Timestamp, UserId};
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
@@ -49,6 +50,11 @@ impl Remembered for RowKeys {
     fn without_secrets(self) -> Self {
         let or_else = None;
         Self { or_else, ..self }
+    }
+
+    fn texts(&self) -> [Cow<'_, str>; 2] {
+        let key = self.key.as_str();
+        [key, self.or_else.as_deref().unwrap_or(key)].map(Cow::Borrowed)
     }
 }
 

@@ -1,17 +1,18 @@
 //! Look-ups by key that a service makes with every request: always fresh, and
 //! seldom a query of their own.
 //!
-//! On SQLite an answer is remembered together with the version of the database
-//! from before the query. It is given again only while the version is still that
-//! one, so nothing has been committed since, by nobody. Keys that are asked for
+//! On SQLite an answer is remembered together with the moment from before the
+//! query. It is given again only while nothing has been committed since, by nobody,
+//! but commits of our own that have not touched its row. Keys that are asked for
 //! once only are not remembered, and those that nobody has in a place of their
 //! own: a flood of either drives out nothing.
 //!
 //! On PostgreSQL all look-ups that wait go into one query. It is sent after the
 //! last of them came in, so each answer is newer than its question.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +21,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
 use super::postgres::{Pooled, Postgres, in_time};
-use super::sqlite::{Sqlite, Version};
+use super::sqlite::{Moment, Sqlite, Stamp, Table};
 use super::{Backend, Connection, Database, DatabaseError};
 
 /// Rows of one kind that are remembered at most, of about half a kilobyte each.
@@ -43,33 +44,35 @@ pub trait Remembered: Clone + Eq + Hash + Send + 'static {
     fn without_secrets(self) -> Self {
         self
     }
+
+    /// The keys that its row may stand under: one, or one twice.
+    fn texts(&self) -> [Cow<'_, str>; 2];
 }
 
 /// The look-ups of one kind. `V` should be cheap to clone.
 pub struct LookUps<K, V>(Way<K, V>);
 
 enum Way<K, V> {
-    Sqlite {
-        sqlite: Arc<Sqlite>,
-        find: Box<Find<K, V>>,
-        memory: Memory<K, V>,
-    },
+    Sqlite(Remembering<K, V>),
     Postgres(Arc<Batches<K, V>>),
 }
 
 impl Database {
-    /// Look-ups of what `find` finds here.
+    /// Look-ups of what `find` finds here, by keys of that table. Of other tables it
+    /// may read only the user of a token.
     pub fn look_ups<K: Remembered, V: Clone>(
         &self,
+        table: Table,
         find: impl Fn(&mut Connection<'_>, &[K]) -> QueryResult<Vec<Option<V>>> + Send + Sync + 'static,
     ) -> LookUps<K, V> {
         let find = Box::new(find);
         LookUps(match &self.backend {
-            Backend::Sqlite(sqlite) => Way::Sqlite {
+            Backend::Sqlite(sqlite) => Way::Sqlite(Remembering {
                 sqlite: Arc::clone(sqlite),
+                table,
                 find,
                 memory: Memory::new(),
-            },
+            }),
             Backend::Postgres(postgres) => Way::Postgres(Arc::new(Batches {
                 postgres: postgres.clone(),
                 find,
@@ -87,49 +90,68 @@ where
     /// What there is under that key, not older than this call.
     pub async fn get(&self, key: K) -> Answer<V> {
         match &self.0 {
-            Way::Sqlite {
-                sqlite,
-                find,
-                memory,
-            } => look_up(sqlite, find, memory, key),
+            Way::Sqlite(look_ups) => look_ups.get(key),
             Way::Postgres(batches) => batches.get(key).await,
         }
     }
 }
 
-fn look_up<K: Remembered, V: Clone>(
-    sqlite: &Sqlite,
-    find: &Find<K, V>,
-    memory: &Memory<K, V>,
-    key: K,
-) -> Answer<V> {
-    // Before the query: a commit in between makes the answer look older than it
-    // is, never newer.
-    let standing = sqlite.standing();
-    let version = standing.as_ref().map(|standing| standing.version);
-    let remembered = memory.get(&key);
-    if let (Some(version), Some((seen, answer))) = (version, &remembered)
-        && version == *seen
-    {
-        return Ok(answer.clone());
+/// Look-ups in SQLite, and what has come of them.
+struct Remembering<K, V> {
+    sqlite: Arc<Sqlite>,
+    table: Table,
+    find: Box<Find<K, V>>,
+    memory: Memory<K, V>,
+}
+
+impl<K: Remembered, V: Clone> Remembering<K, V> {
+    fn get(&self, key: K) -> Answer<V> {
+        // Before the query: a commit in between makes the answer look older than it
+        // is, never newer.
+        let standing = self.sqlite.standing();
+        let now = standing.and_then(|standing| standing.moment);
+        let remembered = self.memory.get(&key);
+        let is_remembered = remembered.is_some();
+        if let (Some(now), Some((stamp, answer))) = (now, remembered)
+            && self.sqlite.still_holds(stamp, now)
+        {
+            return Ok(answer);
+        }
+        let stamp = now.map(|now| self.stamp(&key, now));
+        if let Some(stamp) = stamp
+            && self.sqlite.lacks(self.table, &stamp.tags)
+        {
+            return Ok(None);
+        }
+        let found = self
+            .sqlite
+            .look_up(standing.as_ref(), |c| (self.find)(c, std::slice::from_ref(&key)))?;
+        let found = found.into_iter().next().flatten();
+        if let Some(stamp) = stamp {
+            if found.is_none() {
+                self.sqlite.miss(self.table);
+            }
+            if is_remembered || self.memory.is_asked_again(stamp) {
+                self.memory
+                    .insert(key.without_secrets(), stamp, found.clone());
+            }
+        }
+        Ok(found)
     }
-    let found = sqlite.look_up(standing.as_ref(), |c| find(c, std::slice::from_ref(&key)))?;
-    let found = found.into_iter().next().flatten();
-    if let Some(version) = version
-        && (remembered.is_some() || memory.is_asked_again(&key))
-    {
-        memory.insert(key.without_secrets(), version, found.clone());
+
+    fn stamp(&self, key: &K, seen: Moment) -> Stamp {
+        let tag = |text: &Cow<'_, str>| self.sqlite.tag(self.table, text.as_bytes());
+        let tags = key.texts().each_ref().map(tag);
+        Stamp { seen, tags }
     }
-    Ok(found)
 }
 
 /// What was found, and what was not, and when.
 struct Memory<K, V> {
-    present: Cache<K, (Version, V)>,
-    absent: Cache<K, Version>,
+    present: Cache<K, (Stamp, V)>,
+    absent: Cache<K, Stamp>,
     /// Traces of the keys that were asked for of late.
     asked: Box<[AtomicU32]>,
-    traces: RandomState,
 }
 
 impl<K: Remembered, V: Clone> Memory<K, V> {
@@ -140,11 +162,10 @@ impl<K: Remembered, V: Clone> Memory<K, V> {
             asked: std::iter::repeat_with(AtomicU32::default)
                 .take(TRACES)
                 .collect(),
-            traces: RandomState::new(),
         }
     }
 
-    fn get(&self, key: &K) -> Option<(Version, Option<V>)> {
+    fn get(&self, key: &K) -> Option<(Stamp, Option<V>)> {
         let present = self
             .present
             .get(key)
@@ -152,25 +173,22 @@ impl<K: Remembered, V: Clone> Memory<K, V> {
         present.or_else(|| Some((self.absent.get(key)?, None)))
     }
 
-    fn insert(&self, key: K, version: Version, found: Option<V>) {
+    fn insert(&self, key: K, stamp: Stamp, found: Option<V>) {
         match found {
-            Some(value) => self.present.insert(key, (version, value)),
+            Some(value) => self.present.insert(key, (stamp, value)),
             None => {
                 // Or it would be found there first, out of date.
                 self.present.remove(&key);
-                self.absent.insert(key, version);
+                self.absent.insert(key, stamp);
             }
         }
     }
 
-    /// Whether this key has left a trace; it leaves one now.
-    fn is_asked_again(&self, key: &K) -> bool {
-        let hash = self.traces.hash_one(key);
-        // Two different parts of it: where the trace is, and what it is.
-        let place = usize::try_from(hash % TRACES as u64).unwrap_or_default();
-        let trace = u32::try_from(hash >> 32).unwrap_or_default();
-        let trace_there = self.asked.get(place);
-        trace_there.is_some_and(|there| there.swap(trace, Ordering::Relaxed) == trace)
+    /// Whether the key of that stamp has left a trace; it leaves one now.
+    fn is_asked_again(&self, stamp: Stamp) -> bool {
+        let [tag, _] = stamp.tags;
+        let trace_there = self.asked.get(tag.place(TRACES));
+        trace_there.is_some_and(|there| there.swap(tag.trace(), Ordering::Relaxed) == tag.trace())
     }
 }
 
@@ -302,12 +320,16 @@ mod tests {
     use diesel::sqlite::SqliteConnection;
 
     use super::*;
-    use crate::db::{DatabaseUrl, UserTable};
+    use crate::db::{DatabaseUrl, Table, UserTable};
 
     #[derive(Clone, PartialEq, Eq, Hash)]
     struct Number(usize);
 
-    impl Remembered for Number {}
+    impl Remembered for Number {
+        fn texts(&self) -> [Cow<'_, str>; 2] {
+            [self.0.to_string().into(), self.0.to_string().into()]
+        }
+    }
 
     struct Fixture {
         _folder: tempfile::TempDir,
@@ -325,7 +347,7 @@ mod tests {
             let database = Database::open(&DatabaseUrl::Sqlite(path.clone()), &users, 1).unwrap();
             let asked = Arc::new(AtomicUsize::new(0));
             let count = Arc::clone(&asked);
-            let look_ups = database.look_ups(move |_, keys: &[Number]| {
+            let look_ups = database.look_ups(Table::Tokens, move |_, keys: &[Number]| {
                 count.fetch_add(keys.len(), Ordering::Relaxed);
                 let even = |Number(n): &Number| n.is_multiple_of(2).then_some(*n);
                 Ok(keys.iter().map(even).collect())
@@ -353,7 +375,9 @@ mod tests {
         /// Rows, and keys without one.
         fn remembered(&self) -> (usize, usize) {
             match &self.look_ups.0 {
-                Way::Sqlite { memory, .. } => (memory.present.len(), memory.absent.len()),
+                Way::Sqlite(Remembering { memory, .. }) => {
+                    (memory.present.len(), memory.absent.len())
+                }
                 Way::Postgres(_) => (0, 0),
             }
         }
@@ -391,7 +415,7 @@ mod tests {
         let shared = Arc::clone(&there);
         let users = UserTable::parse("accounts_customuser").unwrap();
         let database = Database::open(&DatabaseUrl::Sqlite(path.clone()), &users, 1).unwrap();
-        fixture.look_ups = database.look_ups(move |_, keys: &[Number]| {
+        fixture.look_ups = database.look_ups(Table::Tokens, move |_, keys: &[Number]| {
             let n = shared.load(Ordering::Relaxed);
             Ok(keys.iter().map(|_| (n > 0).then_some(n)).collect())
         });

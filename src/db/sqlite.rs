@@ -1,10 +1,14 @@
 //! SQLite: one reader connection a thread, one writer thread for the process.
 
+mod changes;
+mod commits;
 mod reader;
+mod roll;
 mod wal_index;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -13,11 +17,15 @@ use diesel::connection::{
 };
 use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel::sqlite::SqliteConnection;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+pub use self::changes::Table;
+pub(super) use self::changes::Tag;
+use self::commits::Commits;
+pub(super) use self::commits::{Moment, Stamp, Standing};
 use self::reader::Readers;
-use self::wal_index::WalIndex;
-pub(super) use self::wal_index::{Standing, Version};
+use self::roll::Roll;
 use super::{Connection, DatabaseError, LOCK_WAIT, OpenError, UserTable};
 
 /// Writes that may wait for the writer thread.
@@ -77,7 +85,7 @@ struct Job {
 pub(super) struct Sqlite {
     readers: Readers,
     writer: SyncSender<Job>,
-    wal_index: Option<WalIndex>,
+    commits: Arc<Commits>,
 }
 
 impl Sqlite {
@@ -92,29 +100,62 @@ impl Sqlite {
         users
             .check(&mut connection)
             .map_err(|missing| missing.into_open_error(users, url.clone()))?;
-        let connection =
-            connect(path, WRITER_PRAGMAS, user_table.as_deref()).map_err(open_error)?;
+        // The first read makes the index of the log.
+        connection
+            .batch_execute("SELECT 1 FROM sqlite_schema")
+            .map_err(ConnectionError::CouldntSetupConfiguration)
+            .map_err(open_error)?;
+        let commits = Arc::new(Commits::new(path));
         let (writer, jobs) = sync_channel(QUEUE);
+        let connect = {
+            let (path, users, commits) = (path.to_owned(), users.clone(), Arc::clone(&commits));
+            move || Writer::connect(&path, &users, &commits)
+        };
+        let first = connect().map_err(open_error)?;
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn({
-                let (path, user_table) = (path.to_owned(), user_table.clone());
-                move || {
-                    write_jobs(connection, &jobs, || {
-                        connect(&path, WRITER_PRAGMAS, user_table.as_deref())
-                    });
-                }
-            })?;
+            .spawn(move || write_jobs(first, &jobs, connect))?;
         Ok(Self {
             readers: Readers::new(path.to_owned(), user_table),
-            wal_index: WalIndex::open(path),
             writer,
+            commits,
         })
     }
 
     /// How the write-ahead log stands now; `None` if that cannot be told.
     pub(super) fn standing(&self) -> Option<Standing> {
-        self.wal_index.as_ref()?.standing()
+        self.commits.standing()
+    }
+
+    /// Whether what has that stamp is true at that moment.
+    pub(super) fn still_holds(&self, stamp: Stamp, now: Moment) -> bool {
+        self.commits.still_holds(stamp, now)
+    }
+
+    /// What a key of a table goes by.
+    pub(super) fn tag(&self, table: Table, key: &[u8]) -> Tag {
+        self.commits.changes().tag(table, key)
+    }
+
+    /// Whether it is known without a look that the table has none of these keys.
+    /// Only where a [`Standing`] with a moment was just got.
+    pub(super) fn lacks(&self, table: Table, tags: &[Tag]) -> bool {
+        let roll = self.commits.roll(table);
+        roll.is_some_and(|roll| roll.lacks(&self.commits, tags))
+    }
+
+    /// A key was looked for that the table has not. Many such, and all its keys are
+    /// read, so that no more of them have to be looked for.
+    pub(super) fn miss(self: &Arc<Self>, table: Table) {
+        let is_worth_while = self.commits.roll(table).is_some_and(Roll::miss);
+        if is_worth_while && let Ok(runtime) = Handle::try_current() {
+            let sqlite = Arc::clone(self);
+            runtime.spawn_blocking(move || {
+                if let Some(roll) = sqlite.commits.roll(table) {
+                    roll.fill(&sqlite.commits, &sqlite.readers);
+                }
+            });
+        }
     }
 
     pub(super) fn read<T>(
@@ -217,73 +258,98 @@ fn connect(
     Ok(connection)
 }
 
-/// The writer thread: takes what waits, does it all, commits once, answers.
-fn write_jobs(
-    mut connection: SqliteConnection,
-    jobs: &Receiver<Job>,
-    reconnect: impl Fn() -> ConnectionResult<SqliteConnection>,
-) {
-    let mut durability = Durability::Synced;
-    while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        group.extend(jobs.try_iter().take(GROUP - 1));
-        write_group(&mut connection, &mut durability, group);
-        // A rollback that failed (a full disk, say) leaves the connection in a
-        // state in which Diesel refuses everything from then on.
-        if AnsiTransactionManager::is_broken_transaction_manager(&mut connection) {
-            match reconnect() {
-                Ok(new) => {
-                    connection = new;
-                    durability = Durability::Synced;
+/// The one connection that writes.
+struct Writer {
+    connection: SqliteConnection,
+    commits: Arc<Commits>,
+    durability: Durability,
+    /// Whether it tells of all that it changes.
+    tells: bool,
+}
+
+impl Writer {
+    fn connect(path: &Path, users: &UserTable, commits: &Arc<Commits>) -> ConnectionResult<Self> {
+        let mut connection = connect(path, WRITER_PRAGMAS, users.sqlite_setup().as_deref())?;
+        let told = changes::tell_of(&mut connection, users, commits.changes());
+        if let Err(error) = &told {
+            tracing::warn!(%error, "each of our commits will make all that is remembered out of date");
+        }
+        Ok(Self {
+            connection,
+            commits: Arc::clone(commits),
+            durability: Durability::Synced,
+            tells: told.is_ok(),
+        })
+    }
+
+    /// Begins the transaction of a group.
+    fn begin(&mut self, durability: Durability) -> QueryResult<()> {
+        if durability != self.durability {
+            durability.set(&mut self.connection)?;
+            self.durability = durability;
+        }
+        AnsiTransactionManager::begin_transaction_sql(&mut self.connection, "BEGIN IMMEDIATE")
+    }
+
+    fn write_group(&mut self, group: Vec<Job>) {
+        // A client that has waited for the lock that long has been given up on,
+        // and behind a stuck lock the queue must drain, not wait in turn.
+        let (group, late): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .partition(|job| job.queued.elapsed() < LOCK_WAIT);
+        for job in late {
+            (job.refuse)(DatabaseError::TimedOut);
+        }
+        let Some(durability) = group.iter().map(|job| job.durability).max() else {
+            return;
+        };
+        if let Err(error) = self.begin(durability) {
+            refuse_all(group, &error.to_string());
+            return;
+        }
+        let writing = self.commits.write(self.tells);
+        let connection = &mut self.connection;
+        let mut replies = Vec::with_capacity(group.len());
+        for job in group {
+            // A job that panics loses its savepoint and its answer, nobody else's.
+            let mut lent = Connection::Sqlite(connection);
+            match catch_unwind(AssertUnwindSafe(|| (job.work)(&mut lent))) {
+                Ok(reply) => replies.push(reply),
+                Err(_) => {
+                    let _ = lent.rollback();
                 }
-                Err(error) => tracing::error!(%error, "the database cannot be opened again"),
             }
+        }
+        let committed = Connection::Sqlite(connection).commit();
+        if committed.is_err() {
+            let _ = Connection::Sqlite(connection).rollback();
+        }
+        drop(writing);
+        for reply in replies {
+            reply(match &committed {
+                Ok(()) => Ok(()),
+                Err(error) => Err(refused(&error.to_string())),
+            });
         }
     }
 }
 
-/// `durability` is the connection's own, before and after.
-fn write_group(connection: &mut SqliteConnection, durability: &mut Durability, group: Vec<Job>) {
-    // A client that has waited for the lock that long has been given up on,
-    // and behind a stuck lock the queue must drain, not wait in turn.
-    let (group, late): (Vec<_>, Vec<_>) = group
-        .into_iter()
-        .partition(|job| job.queued.elapsed() < LOCK_WAIT);
-    for job in late {
-        (job.refuse)(DatabaseError::TimedOut);
-    }
-    let Some(wanted) = group.iter().map(|job| job.durability).max() else {
-        return;
-    };
-    let mut begin = || {
-        if wanted != *durability {
-            wanted.set(connection)?;
-            *durability = wanted;
-        }
-        AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
-    };
-    if let Err(error) = begin() {
-        refuse_all(group, &error.to_string());
-        return;
-    }
-    let mut replies = Vec::with_capacity(group.len());
-    for job in group {
-        // A job that panics loses its savepoint and its answer, nobody else's.
-        let mut lent = Connection::Sqlite(connection);
-        match catch_unwind(AssertUnwindSafe(|| (job.work)(&mut lent))) {
-            Ok(reply) => replies.push(reply),
-            Err(_) => {
-                let _ = lent.rollback();
-            }
-        }
-    }
-    match Connection::Sqlite(connection).commit() {
-        Ok(()) => replies.into_iter().for_each(|reply| reply(Ok(()))),
-        Err(error) => {
-            let reason = error.to_string();
-            let _ = Connection::Sqlite(connection).rollback();
-            for reply in replies {
-                reply(Err(refused(&reason)));
+/// The writer thread: takes what waits, does it all, commits once, answers.
+fn write_jobs(
+    mut writer: Writer,
+    jobs: &Receiver<Job>,
+    connect: impl Fn() -> ConnectionResult<Writer>,
+) {
+    while let Ok(first) = jobs.recv() {
+        let mut group = vec![first];
+        group.extend(jobs.try_iter().take(GROUP - 1));
+        writer.write_group(group);
+        // A rollback that failed (a full disk, say) leaves the connection in a
+        // state in which Diesel refuses everything from then on.
+        if AnsiTransactionManager::is_broken_transaction_manager(&mut writer.connection) {
+            match connect() {
+                Ok(new) => writer = new,
+                Err(error) => tracing::error!(%error, "the database cannot be opened again"),
             }
         }
     }

@@ -80,7 +80,7 @@ impl UserTable {
         self.schema.is_some()
     }
 
-    fn quoted(&self) -> String {
+    pub(super) fn quoted(&self) -> String {
         match &self.schema {
             Some(schema) => format!("\"{schema}\".\"{}\"", self.name),
             None => format!("\"{}\"", self.name),

@@ -1,6 +1,8 @@
 //! Column types that read what Django's two databases hold, and write what
 //! Django writes.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -16,7 +18,11 @@ use crate::db::Remembered;
 #[diesel(sql_type = sql_types::BigInt)]
 pub struct UserId(pub i64);
 
-impl Remembered for UserId {}
+impl Remembered for UserId {
+    fn texts(&self) -> [Cow<'_, str>; 2] {
+        [self.0.to_string().into(), self.0.to_string().into()]
+    }
+}
 
 impl std::fmt::Display for UserId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

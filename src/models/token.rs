@@ -21,8 +21,20 @@ macro_rules! with_user {
     };
 }
 
-/// A row key that was found, and whose token it is.
-pub type Owner = (String, Arc<User>);
+/// Whose token it is.
+pub struct Owner {
+    /// The row key that was found.
+    pub key: String,
+    /// Active or not.
+    pub user: Arc<User>,
+}
+
+impl Owner {
+    fn of((key, user): (String, User)) -> Arc<Self> {
+        let user = Arc::new(user);
+        Arc::new(Self { key, user })
+    }
+}
 
 /// The owners of the tokens with those row keys.
 ///
@@ -31,7 +43,7 @@ pub type Owner = (String, Arc<User>);
 pub fn find_owners(
     connection: &mut Connection<'_>,
     keys: &[RowKeys],
-) -> QueryResult<Vec<Option<Owner>>> {
+) -> QueryResult<Vec<Option<Arc<Owner>>>> {
     match connection {
         Connection::Sqlite(c) => keys
             .iter()
@@ -43,13 +55,13 @@ pub fn find_owners(
                         .limit(1)
                         .get_result(&mut **c),
                 })?;
-                Ok(found.map(|(key, user)| (key, Arc::new(user))))
+                Ok(found.map(Owner::of))
             })
             .collect(),
         Connection::Postgres(c) => {
             let found = with_user!(key.eq_any(RowKeys::of_all(keys))).load(&mut **c)?;
-            let by_key = |(key, user): (String, User)| (key.clone(), (key, Arc::new(user)));
-            let found: HashMap<String, Owner> = found.into_iter().map(by_key).collect();
+            let by_key = |row: (String, User)| (row.0.clone(), Owner::of(row));
+            let found: HashMap<String, Arc<Owner>> = found.into_iter().map(by_key).collect();
             Ok(keys
                 .iter()
                 .map(|keys| keys.choose(&found).cloned())

@@ -19,7 +19,8 @@ use diesel::prelude::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::wal_index::{Standing, Version};
+use super::commits::Standing;
+use super::wal_index::Version;
 use super::{READER_PRAGMAS, connect};
 use crate::db::{Connection, DatabaseError};
 
