@@ -150,11 +150,14 @@ impl Sqlite {
         let is_worth_while = self.commits.roll(table).is_some_and(Roll::miss);
         if is_worth_while && let Ok(runtime) = Handle::try_current() {
             let sqlite = Arc::clone(self);
-            runtime.spawn_blocking(move || {
-                if let Some(roll) = sqlite.commits.roll(table) {
-                    roll.fill(&sqlite.commits, &sqlite.readers);
-                }
-            });
+            runtime.spawn_blocking(move || sqlite.take_roll(table));
+        }
+    }
+
+    /// Reads all keys of a table, which takes its time.
+    pub(super) fn take_roll(&self, table: Table) {
+        if let Some(roll) = self.commits.roll(table) {
+            roll.fill(&self.commits, &self.readers);
         }
     }
 

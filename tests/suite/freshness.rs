@@ -17,18 +17,24 @@ pub const TESTS: &[DatabaseTest] = on_each_database![
     a_logout_is_final_everywhere,
     an_end_of_life_needs_no_commit,
     unknown_keys_are_looked_for_each_time,
+    what_we_commit_ourselves_is_seen_at_once,
+    a_flood_of_unknown_keys_hides_no_new_one,
 ];
 
 /// Asks often enough for an answer to be remembered.
 async fn is_known(app: &TestApp, token: &str, session: &str) -> [u16; 2] {
     let mut statuses = [0; 2];
     for _ in 0..3 {
-        statuses = [
-            app.user_by_token(token).await.status,
-            app.user_by_session(session).await.status,
-        ];
+        statuses = is_once_known(app, token, session).await;
     }
     statuses
+}
+
+async fn is_once_known(app: &TestApp, token: &str, session: &str) -> [u16; 2] {
+    [
+        app.user_by_token(token).await.status,
+        app.user_by_session(session).await.status,
+    ]
 }
 
 async fn what_others_commit_is_seen_at_once(backend: Backend) {
@@ -232,4 +238,63 @@ async fn unknown_keys_are_looked_for_each_time(backend: Backend) {
     ));
     assert_eq!(app.user_by_token(token).await.status, 200);
     assert_eq!(app.user_by_token(token).await.status, 200, "sealed by now");
+}
+
+/// One login or logout after the other, while all that there is is asked for.
+async fn what_we_commit_ourselves_is_seen_at_once(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    for name in ["alice", "bob"] {
+        app.create_user(name, PASSWORD).await;
+    }
+    let log_in = async |name| {
+        let login = app.log_in(&app.program(), name, PASSWORD).await;
+        (login.token(), login.cookie("sessionid").unwrap())
+    };
+    let (token, session) = log_in("alice").await;
+    for round in 0..5 {
+        assert_eq!(is_known(&app, &token, &session).await, [200, 200]);
+        let (others_token, others_session) = log_in("bob").await;
+        let others = async || is_known(&app, &others_token, &others_session).await;
+        assert_eq!(others().await, [200, 200], "{round}");
+
+        let logout = app
+            .program()
+            .post(format!("{}/api/v1/logout/", app.url))
+            .header("Authorization", format!("Token {others_token}"))
+            .header("Cookie", format!("sessionid={others_session}"));
+        assert_eq!(Answer::of(logout).await.status, 200);
+        assert_eq!(others().await, [401, 401], "{round}");
+    }
+    assert_eq!(is_known(&app, &token, &session).await, [200, 200]);
+}
+
+/// So many that all keys are read, to know those that there are not.
+async fn a_flood_of_unknown_keys_hides_no_new_one(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    let id = app.create_user("alice", PASSWORD).await;
+    for round in 0..10 {
+        for number in 0..100 {
+            let token = format!("{:040x}", 1000 * round + number);
+            let session = format!("{:032x}", 1000 * round + number);
+            assert_eq!(is_once_known(&app, &token, &session).await, [401, 401]);
+        }
+        let (token, session) = if round % 2 == 0 {
+            let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+            (login.token(), login.cookie("sessionid").unwrap())
+        } else {
+            // As a Django beside us makes it, for the session that was there.
+            let token = format!("{:040x}", 1000 * round);
+            let login = app.log_in(&app.program(), "alice", PASSWORD).await;
+            app.database.execute(&format!(
+                "UPDATE authtoken_token SET key = '{token}' WHERE user_id = {id}"
+            ));
+            (token, login.cookie("sessionid").unwrap())
+        };
+        let seen = is_once_known(&app, &token, &session).await;
+        assert_eq!(seen, [200, 200], "{round}");
+        app.database.execute("DELETE FROM authtoken_token");
+        app.database.execute("DELETE FROM django_session");
+        let seen = is_once_known(&app, &token, &session).await;
+        assert_eq!(seen, [401, 401], "{round}");
+    }
 }

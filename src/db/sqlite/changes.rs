@@ -123,7 +123,8 @@ pub(super) fn tell_of(
 }
 
 fn triggers(users: &UserTable) -> String {
-    let mut statements = String::new();
+    // Or what REPLACE deletes would be told to no trigger.
+    let mut statements = "PRAGMA recursive_triggers = ON;".to_owned();
     for table in Table::ALL {
         let (name, key) = table.names();
         let name = match table {

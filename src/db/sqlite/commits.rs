@@ -250,3 +250,164 @@ impl Newest {
         self.number.store(next, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::{Connection as _, SimpleConnection};
+    use diesel::sqlite::SqliteConnection;
+
+    use super::*;
+    use crate::db::{Database, DatabaseUrl, UserTable};
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        commits: Commits,
+        ours: SqliteConnection,
+        other: SqliteConnection,
+    }
+
+    const INSERT: &str = "INSERT INTO django_session VALUES ('a', '', '')";
+    const UPDATE: &str = "UPDATE django_session SET expire_date = 'x'";
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.db");
+            let users = UserTable::parse("accounts_customuser").unwrap();
+            Database::migrate(&DatabaseUrl::Sqlite(path.clone()), &users).unwrap();
+            let connect = || {
+                let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+                let wal = "PRAGMA journal_mode = WAL; SELECT 1 FROM sqlite_schema";
+                connection.batch_execute(wal).unwrap();
+                connection
+            };
+            let (mut ours, other) = (connect(), connect());
+            let commits = Commits::new(&path);
+            super::super::changes::tell_of(&mut ours, &users, commits.changes()).unwrap();
+            Self {
+                _folder: folder,
+                commits,
+                ours,
+                other,
+            }
+        }
+
+        fn stamp(&self, key: &str) -> Stamp {
+            let tag = self.commits.changes().tag(Table::Sessions, key.as_bytes());
+            Stamp {
+                seen: self.now().unwrap(),
+                tags: [tag; 2],
+            }
+        }
+
+        fn now(&self) -> Option<Moment> {
+            self.commits.standing().unwrap().moment
+        }
+
+        fn still_holds(&self, stamp: Stamp) -> bool {
+            self.commits.still_holds(stamp, self.now().unwrap())
+        }
+
+        /// A transaction of ours with those statements, the last of which ends it.
+        fn write(&mut self, statements: &[&str], tells: bool) -> Writing<'_> {
+            self.ours.batch_execute("BEGIN IMMEDIATE").unwrap();
+            let writing = self.commits.write(tells);
+            for statement in statements {
+                self.ours.batch_execute(statement).unwrap();
+            }
+            writing
+        }
+    }
+
+    #[test]
+    fn ours_end_what_they_touch() {
+        let mut fixture = Fixture::new();
+        let [a, b] = ["a", "b"].map(|key| fixture.stamp(key));
+        drop(fixture.write(&[INSERT, "COMMIT"], true));
+        assert!(!fixture.still_holds(a));
+        assert!(fixture.still_holds(b));
+        assert!(fixture.now().unwrap() > b.seen);
+    }
+
+    #[test]
+    fn what_is_rolled_back_ends_nothing() {
+        let mut fixture = Fixture::new();
+        let a = fixture.stamp("a");
+        drop(fixture.write(&[INSERT, "ROLLBACK"], true));
+        assert!(fixture.still_holds(a));
+        assert_eq!(fixture.now(), Some(a.seen));
+        drop(fixture.write(&["COMMIT"], true));
+        assert_eq!(fixture.now(), Some(a.seen), "nor does what changes nothing");
+    }
+
+    #[test]
+    fn what_tells_nothing_ends_everything() {
+        let mut fixture = Fixture::new();
+        let b = fixture.stamp("b");
+        drop(fixture.write(&[INSERT, "COMMIT"], false));
+        assert!(!fixture.still_holds(b));
+    }
+
+    #[test]
+    fn somebody_elses_end_everything_whenever_they_come() {
+        let mut fixture = Fixture::new();
+        let b = fixture.stamp("b");
+        fixture.other.batch_execute(INSERT).unwrap();
+        assert!(!fixture.still_holds(b));
+
+        // Before ours has begun, and noticed by nobody else.
+        let b = fixture.stamp("b");
+        fixture.other.batch_execute(UPDATE).unwrap();
+        drop(fixture.write(&[UPDATE, "COMMIT"], true));
+        assert!(!fixture.still_holds(b));
+
+        // After ours, before that is accounted for.
+        let b = fixture.stamp("b");
+        fixture.ours.batch_execute("BEGIN IMMEDIATE").unwrap();
+        let writing = fixture.commits.write(true);
+        fixture.ours.batch_execute(UPDATE).unwrap();
+        fixture.ours.batch_execute("COMMIT").unwrap();
+        assert_eq!(fixture.now(), None, "whose it was is not known yet");
+        fixture.other.batch_execute(UPDATE).unwrap();
+        drop(writing);
+        assert!(!fixture.still_holds(b));
+    }
+
+    #[test]
+    fn too_many_changes_are_like_somebody_elses() {
+        let mut fixture = Fixture::new();
+        let b = fixture.stamp("b");
+        let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 70000)
+             INSERT INTO django_session SELECT 'k' || i, '', '' FROM n";
+        drop(fixture.write(&[many, "COMMIT"], true));
+        assert!(!fixture.still_holds(b));
+    }
+
+    #[test]
+    fn a_user_is_told_of_through_a_view_too_and_with_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let theirs = UserTable::parse("auth_user").unwrap();
+        let ours = UserTable::parse("accounts_customuser").unwrap();
+        Database::migrate(&DatabaseUrl::Sqlite(path.clone()), &ours).unwrap();
+        let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+        for statements in [
+            "ALTER TABLE accounts_customuser RENAME TO auth_user;
+             INSERT INTO auth_user VALUES (7, '', NULL, 0, 'a', '', '', '', 0, 1, '');
+             INSERT INTO authtoken_token VALUES ('k', '', 7)",
+            &theirs.sqlite_setup().unwrap(),
+        ] {
+            connection.batch_execute(statements).unwrap();
+        }
+        let changes = Arc::<Changes>::default();
+        super::super::changes::tell_of(&mut connection, &theirs, &changes).unwrap();
+
+        let update = "UPDATE accounts_customuser SET password = 'x' WHERE id = 7";
+        connection.batch_execute(update).unwrap();
+
+        let changed = changes.take().unwrap();
+        for (table, key) in [(Table::Users, "7"), (Table::Tokens, "k")] {
+            assert!(changed.contains(&(table, changes.tag(table, key.as_bytes()))));
+        }
+    }
+}
