@@ -15,7 +15,7 @@ use crate::{
     Plan,
     http::Client,
     logins::{self, Storm},
-    plot,
+    plot, process,
     report::{Report, Row},
     seed::{Content, Database, System},
     server::Server,
@@ -42,26 +42,27 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
     let server = Server::start(work, &database.url, &[("PORTCULLIS_HASH_QUEUE", "80")])?;
     let cores = thread::available_parallelism()?.get();
 
-    let (mut alone, mut before, mut beside, mut during, mut rates, mut shares) =
-        (vec![], vec![], vec![], vec![], vec![], vec![]);
+    let (mut alone, mut before, mut beside, mut during, mut rates, mut shares, mut used) =
+        (vec![], vec![], vec![], vec![], vec![], vec![], vec![]);
     let (spin, logins_from) = (quiet, 2 * quiet);
     let end = logins_from + storm;
     let mut by_second: Vec<Vec<f64>> = vec![Vec::new(); end];
     for round in 1..=plan.rounds {
         eprintln!("storm: round {round} of {}", plan.rounds);
         let hash = one_login(server.address, if plan.quick { 3 } else { 8 })?;
-        let (checks, logins) = thread::scope(|scope| {
+        let (checks, logins, spent) = thread::scope(|scope| {
             let checks = scope.spawn(|| check_tokens(server.address, &database, end as f64));
             // All begins at its time, not when something has happened.
             thread::sleep(Duration::from_secs(spin as u64));
             let spinners = Spinners::start(cores);
             thread::sleep(Duration::from_secs((logins_from - spin) as u64));
             drop(spinners);
+            let spent = Spent::so_far(&server);
             let clients = Storm::start(server.address, CLIENTS);
             let checks = checks.join().expect("the checks panicked");
-            (checks, clients.break_off())
+            (checks, clients.break_off(), spent)
         });
-        let checks = checks?;
+        let (checks, spent, now) = (checks?, spent?, Spent::so_far(&server)?);
         ensure!(
             logins.bad == 0,
             "{} logins of the storm were refused",
@@ -85,6 +86,12 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
         alone.push(hash);
         let rate = logins.rate(cores)?;
         rates.push(rate);
+        let of_all = |seconds: f64| 100.0 * seconds / storm as f64 / cores as f64;
+        used.push([
+            of_all(now.hashing - spent.hashing),
+            of_all(now.answering - spent.answering),
+            of_all(now.asking - spent.asking),
+        ]);
         shares.push(rate * hash / 1e3 / cores as f64);
     }
 
@@ -106,6 +113,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
     let ratio = against(&before);
     let p99 = point(&during, 99.0);
     let share = Spread::of(shares);
+    let part = |which: usize| Spread::of(used.iter().map(|parts| parts[which]));
     report.section(
         "Login storm: 1,000 token checks a second, SQLite, 1,000 users",
         &format!(
@@ -116,7 +124,9 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
              | token checks | p50 ms | p99 ms | p99.9 ms | slowest ms |\n| --- | --- | --- | --- | --- |\n\
              | without logins | {} | {} | {} | {} |\n| beside programs that spin | {} | {} | {} | {} |\n\
              | in the storm | {} | {} | {} | {} |\n\n\
-             | logins | |\n| --- | --- |\n| a second, in the storm | {} |\n| one alone, ms | {} |\n| cores | {cores} |\n",
+             | logins | |\n| --- | --- |\n| a second, in the storm | {} |\n| one alone, ms | {} |\n| cores | {cores} |\n\
+             | processor time in the storm, % of all: hashing | {} |\n| all else in the server | {} |\n\
+             | the programs that ask and log in | {} |\n",
             point(&before, 50.0),
             point(&before, 99.0),
             point(&before, 99.9),
@@ -131,6 +141,9 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
             point(&during, 100.0),
             Spread::of(rates),
             Spread::of(alone),
+            part(0),
+            part(1),
+            part(2),
         ),
     );
     report.row(Row {
@@ -184,6 +197,27 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
         |x| format!("{x:.0}"),
         &lines,
     )
+}
+
+/// Seconds of CPU since the start.
+struct Spent {
+    hashing: f64,
+    /// All else that the server does.
+    answering: f64,
+    /// This process, which is all of its clients.
+    asking: f64,
+}
+
+impl Spent {
+    fn so_far(server: &Server) -> Result<Self> {
+        let hashing = process::thread_seconds(server.pid(), "hash-")?;
+        Ok(Self {
+            hashing,
+            answering: process::thread_seconds(server.pid(), "")? - hashing,
+            asking: process::cpu_seconds(std::process::id())?
+                - process::cpu_seconds(server.pid())?,
+        })
+    }
 }
 
 /// Programs of the lowest priority that keep all processors busy; dropping the

@@ -123,9 +123,9 @@ impl<K: Remembered, V: Clone> Remembering<K, V> {
         {
             return Ok(None);
         }
-        let found = self
-            .sqlite
-            .look_up(standing.as_ref(), |c| (self.find)(c, std::slice::from_ref(&key)))?;
+        let found = self.sqlite.look_up(standing.as_ref(), |c| {
+            (self.find)(c, std::slice::from_ref(&key))
+        })?;
         let found = found.into_iter().next().flatten();
         if let Some(stamp) = stamp {
             if found.is_none() {

@@ -3,7 +3,7 @@
 
 use actix_web::HttpMessage;
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::COOKIE;
+use actix_web::http::header::{COOKIE, HeaderValue};
 
 use crate::auth::{Device, SessionKey};
 use crate::http::{csrf, device_cookie};
@@ -34,24 +34,18 @@ pub struct RequestCookies {
 impl RequestCookies {
     /// Reads the `Cookie` headers.
     pub fn of(request: &ServiceRequest, session_cookie: &str) -> Self {
-        let headers: Vec<&[u8]> = request
-            .headers()
-            .get_all(COOKIE)
-            .map(|value| value.as_bytes())
-            .collect();
+        let mut headers = request.headers().get_all(COOKIE);
+        let Some(header) = headers.next().map(HeaderValue::as_bytes) else {
+            return Self::default();
+        };
         // HTTP/1.1 clients send one; Django joins several with a comma, which
         // loses them all but the ends, so two are refused as ambiguous.
-        let [header] = headers.as_slice() else {
+        if headers.next().is_some() {
             return Self {
-                session: if headers.is_empty() {
-                    Presented::Absent
-                } else {
-                    Presented::Unusable
-                },
-                csrf: None,
-                device: None,
+                session: Presented::Unusable,
+                ..Self::default()
             };
-        };
+        }
         let session = match find(header, session_cookie) {
             Found::None => Presented::Absent,
             Found::Many => Presented::Unusable,

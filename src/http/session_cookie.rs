@@ -87,6 +87,9 @@ impl SessionCookie {
 
     /// Writes each session cookie that goes out as Django writes it.
     fn strip(&self, headers: &mut HeaderMap, forgotten: bool) {
+        if !forgotten && !headers.contains_key(SET_COOKIE) {
+            return;
+        }
         let ours = format!("{}=", self.name);
         let all: Vec<HeaderValue> = headers.get_all(SET_COOKIE).cloned().collect();
         let (session, others): (Vec<_>, Vec<_>) = all

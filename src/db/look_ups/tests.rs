@@ -61,9 +61,7 @@ impl Fixture {
     /// Rows, and keys without one.
     fn remembered(&self) -> (usize, usize) {
         match &self.look_ups.0 {
-            Way::Sqlite(Remembering { memory, .. }) => {
-                (memory.present.len(), memory.absent.len())
-            }
+            Way::Sqlite(Remembering { memory, .. }) => (memory.present.len(), memory.absent.len()),
             Way::Postgres(_) => (0, 0),
         }
     }
@@ -305,9 +303,15 @@ fn a_commit_of_ours_makes_out_of_date_what_it_touches_and_no_more() {
 #[test]
 fn where_all_keys_are_known_nobodys_are_not_looked_for() {
     let mut tokens = Tokens::new();
-    assert_eq!((0..100).map(|key| tokens.queries(key, 1)).sum::<usize>(), 100);
+    assert_eq!(
+        (0..100).map(|key| tokens.queries(key, 1)).sum::<usize>(),
+        100
+    );
     tokens.sqlite().take_roll(Table::Tokens);
-    assert_eq!((100..200).map(|key| tokens.queries(key, 1)).sum::<usize>(), 0);
+    assert_eq!(
+        (100..200).map(|key| tokens.queries(key, 1)).sum::<usize>(),
+        0
+    );
 
     let insert = |key, user| format!("INSERT INTO authtoken_token VALUES ('{key}', '', {user})");
     assert!(tokens.write(insert(150, 1)));

@@ -383,6 +383,22 @@ mod tests {
         assert!(!fixture.still_holds(b));
     }
 
+    /// As Django's migrations do it on SQLite.
+    #[test]
+    fn a_table_that_somebody_makes_anew_is_told_of_too() {
+        let mut fixture = Fixture::new();
+        fixture.other.batch_execute(INSERT).unwrap();
+        let anew = "CREATE TABLE new (session_key PRIMARY KEY, session_data, expire_date, more);
+             INSERT INTO new SELECT *, 1 FROM django_session;
+             DROP TABLE django_session;
+             ALTER TABLE new RENAME TO django_session";
+        fixture.other.batch_execute(anew).unwrap();
+        let [a, b] = ["a", "b"].map(|key| fixture.stamp(key));
+        drop(fixture.write(&[UPDATE, "COMMIT"], true));
+        assert!(!fixture.still_holds(a));
+        assert!(fixture.still_holds(b));
+    }
+
     #[test]
     fn a_user_is_told_of_through_a_view_too_and_with_the_token() {
         let folder = tempfile::tempdir().unwrap();
