@@ -153,7 +153,8 @@ fn mark(name: &str) -> [(String, String); 1] {
 fn to_state(name: &str, value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Number(id) if name == USER_ID => format!("\"{id}\""),
-        value => value.to_string(),
+        // Not `to_string`, which grows the text by a few bytes at a time.
+        value => serde_json::to_string(value).unwrap_or_default(),
     }
 }
 
