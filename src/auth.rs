@@ -170,16 +170,15 @@ impl Auth {
     /// ask, since DRF answers that with other words.
     pub async fn find_user_by_token(&self, token: &Token) -> Result<Option<Arc<User>>, AuthError> {
         let keys = self.0.keyring.token_row_keys(token);
-        let sealed = keys.key.clone();
         let Some(owner) = self.0.tokens.get(keys).await? else {
             return Ok(None);
         };
         // A clear row that Django left: good, and sealed now that it is used.
-        if owner.key != sealed {
-            let found = owner.key.clone();
+        if let Some(clear) = owner.clear.clone() {
+            let sealed = self.0.keyring.token_row_key(token);
             self.0
                 .database
-                .write(move |c| models::token::replace_key(c, &found, &sealed, None))
+                .write(move |c| models::token::replace_key(c, &clear, &sealed, None))
                 .await?;
         }
         Ok(Some(Arc::clone(&owner.user)))

@@ -15,7 +15,6 @@ pub use self::columns::{Timestamp, UserId};
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
 
 use diesel::prelude::QueryResult;
 use diesel::result::Error;
@@ -32,24 +31,17 @@ pub struct RowKeys {
     pub or_else: Option<String>,
 }
 
-impl PartialEq for RowKeys {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Eq for RowKeys {}
-
-impl Hash for RowKeys {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
-    }
-}
-
 impl Remembered for RowKeys {
-    fn without_secrets(self) -> Self {
-        let or_else = None;
-        Self { or_else, ..self }
+    type Kept = Box<str>;
+    type Sought = str;
+
+    fn sought(&self) -> &str {
+        &self.key
+    }
+
+    fn kept(&self) -> Box<str> {
+        // The other key may be one that could be presented to us.
+        self.key.as_str().into()
     }
 
     fn texts(&self) -> [Cow<'_, str>; 2] {

@@ -23,40 +23,74 @@ const HASH: &str = "_auth_user_hash";
 const ENDS: &str = "_portcullis_ends";
 const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
 
-/// What the row of a presented session key says.
-pub enum SessionRow {
-    /// There is none, or it has expired.
-    Missing,
-    /// It is there, and nobody can read it: signed with another key, or not
-    /// Django's format.
-    Undecodable,
-    /// Its data.
-    Live(Arc<SessionData>),
-}
-
-/// A row that was looked up, decoded.
-pub(super) struct FoundSession {
-    key: String,
+/// A row that was looked up, decoded: what a request needs to know of it. Many are
+/// remembered, so it takes little room.
+pub struct FoundSession {
+    /// The row key, if that is one in clear.
+    clear: Option<Box<str>>,
     expires: Timestamp,
-    /// `None` if nobody can read it.
-    data: Option<Arc<SessionData>>,
+    /// `None` if nobody can read it: signed with another key, or not Django's format.
+    entries: Option<Entries>,
 }
 
 impl FoundSession {
-    fn of(row: StoredSession, codec: &SessionCodec) -> Self {
+    fn of(row: StoredSession, keys: &RowKeys, codec: &SessionCodec) -> Self {
+        let data = codec.decode(&row.data).ok();
         Self {
-            data: codec.decode(&row.data).ok().map(Arc::new),
-            key: row.key,
+            clear: (row.key != keys.key).then(|| row.key.into()),
             expires: row.expires,
+            entries: data.as_ref().map(Entries::of),
         }
     }
 
-    fn as_of(&self, now: Timestamp) -> SessionRow {
-        match &self.data {
-            _ if self.expires <= now => SessionRow::Missing,
-            None => SessionRow::Undecodable,
-            Some(data) => SessionRow::Live(Arc::clone(data)),
+    /// Its data, each value as a JSON text; nothing if nobody can read it.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().flat_map(Entries::iter)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.entries()
+            .find(|entry| entry.0 == name)
+            .map(|entry| entry.1)
+    }
+}
+
+/// A session's data in one piece.
+struct Entries {
+    /// Name, value, name, value.
+    text: Box<str>,
+    /// Where each of them ends.
+    ends: Box<[u32]>,
+}
+
+impl Entries {
+    fn of(data: &SessionData) -> Self {
+        let (mut text, mut ends) = (String::new(), Vec::with_capacity(2 * data.len()));
+        for (name, value) in data {
+            let value = serde_json::to_string(value).unwrap_or_default();
+            for part in [name, &value] {
+                text.push_str(part);
+                ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+            }
         }
+        Self {
+            text: text.into(),
+            ends: ends.into(),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut start = 0;
+        let mut part = move |end: u32| {
+            let end = end as usize;
+            let part = self.text.get(start..end).unwrap_or_default();
+            start = end;
+            part
+        };
+        let (pairs, _) = self.ends.as_chunks();
+        pairs
+            .iter()
+            .map(move |[name, value]| (part(*name), part(*value)))
     }
 }
 
@@ -66,9 +100,12 @@ pub(super) fn find(
     keys: &[RowKeys],
     codec: &SessionCodec,
 ) -> QueryResult<Vec<Option<Arc<FoundSession>>>> {
-    let decoded = |row| Arc::new(FoundSession::of(row, codec));
     let rows = models::session::find(connection, keys)?;
-    Ok(rows.into_iter().map(|row| row.map(decoded)).collect())
+    let found = rows.into_iter().zip(keys).map(|(row, keys)| {
+        let found = FoundSession::of(row?, keys, codec);
+        Some(Arc::new(found))
+    });
+    Ok(found.collect())
 }
 
 /// A user, and what the user's sessions have to present.
@@ -110,6 +147,11 @@ fn set_user(data: &mut SessionData, user: UserId, hash: &str) {
     data.insert(HASH.to_owned(), Value::String(hash.to_owned()));
 }
 
+/// When the data says that the session ends; a Unix time.
+fn noted_end(data: &SessionData) -> Option<i64> {
+    data.get(ENDS).and_then(Value::as_i64)
+}
+
 /// Whose session it is, by what stands in it.
 pub struct Claim {
     user: UserId,
@@ -137,42 +179,43 @@ impl Claim {
 }
 
 impl Auth {
-    /// Reads the row of a session key.
-    pub async fn find_session(&self, key: &SessionKey) -> Result<SessionRow, AuthError> {
+    /// Reads the row of a session key; `None` if there is none, or if it has expired.
+    pub async fn find_session(
+        &self,
+        key: &SessionKey,
+    ) -> Result<Option<Arc<FoundSession>>, AuthError> {
         // Of when it was asked: whoever uses the session meanwhile puts its end off.
         let now = self.now();
         let keys = self.0.keyring.session_row_keys(key);
-        let row_key = keys.key.clone();
-        let Some(found) = self.0.sessions.get(keys).await? else {
-            return Ok(SessionRow::Missing);
+        let found = self.0.sessions.get(keys).await?;
+        let Some(found) = found.filter(|found| found.expires > now) else {
+            return Ok(None);
         };
-        let row = found.as_of(now);
-        let SessionRow::Live(data) = &row else {
-            return Ok(row);
-        };
-        if found.key == row_key {
-            self.stay_awake(&found, data).await?;
-        } else {
+        match &found.clear {
+            None => self.stay_awake(key, &found).await?,
+            // What nobody can read is left alone.
+            Some(_) if found.entries.is_none() => {}
             // A clear row that Django left: good, and sealed now that it is used.
-            let clear = found.key.clone();
-            self.0
-                .database
-                .write(move |c| models::session::replace_key(c, &clear, &row_key))
-                .await?;
+            Some(clear) => {
+                let (clear, row_key) = (clear.clone(), self.0.keyring.session_row_key(key));
+                self.0
+                    .database
+                    .write(move |c| models::session::replace_key(c, &clear, &row_key))
+                    .await?;
+            }
         }
-        Ok(row)
+        Ok(Some(found))
     }
 
-    /// When a session with that data ends if nobody uses it from now on.
-    fn session_end(&self, data: &SessionData) -> Timestamp {
+    /// When a session ends if nobody uses it from now on; `ends` is what it notes of
+    /// that itself, a Unix time.
+    fn session_end(&self, ends: Option<i64>) -> Timestamp {
         let now = self.0.clock.now();
         let after = |age: Duration| {
             let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
             now.checked_add_signed(age).unwrap_or(now)
         };
-        let ends = data
-            .get(ENDS)
-            .and_then(Value::as_i64)
+        let ends = ends
             .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
             .unwrap_or_else(|| after(self.0.session_age));
         Timestamp::new(match self.0.session_idle {
@@ -195,14 +238,17 @@ impl Auth {
     /// Moves the end of a session that is being used. It is written once in a
     /// tenth of the idle time, not with every request. Sessions that Django
     /// made have no mark, and live as long as Django said.
-    async fn stay_awake(&self, found: &FoundSession, data: &SessionData) -> Result<(), AuthError> {
-        let Some(idle) = self.0.session_idle.filter(|_| data.contains_key(ENDS)) else {
+    async fn stay_awake(&self, key: &SessionKey, found: &FoundSession) -> Result<(), AuthError> {
+        let Some(idle) = self.0.session_idle else {
             return Ok(());
         };
-        let end = self.session_end(data);
+        let Some(ends) = found.get(ENDS) else {
+            return Ok(());
+        };
+        let end = self.session_end(ends.parse().ok());
         let gained = (end.to_utc() - found.expires.to_utc()).to_std();
         if gained.is_ok_and(|gained| gained > idle / 10) {
-            let row_key = found.key.clone();
+            let row_key = self.0.keyring.session_row_key(key);
             self.0
                 .database
                 .write(move |c| models::session::put_off_expiry(c, &row_key, end))
@@ -247,7 +293,7 @@ impl Auth {
     ) -> Result<bool, AuthError> {
         let row_key = self.0.keyring.session_row_key(key);
         let text = self.0.codec.encode(data, self.0.clock.now().timestamp());
-        let expires = self.session_end(data);
+        let expires = self.session_end(noted_end(data));
         let updated = self
             .0
             .database
@@ -258,7 +304,7 @@ impl Auth {
 
     /// Deletes a session; `false` if there was none, which costs no write.
     pub async fn delete_session(&self, key: &SessionKey) -> Result<bool, AuthError> {
-        if matches!(self.find_session(key).await?, SessionRow::Missing) {
+        if self.find_session(key).await?.is_none() {
             return Ok(false);
         }
         let (auth, key) = (self.clone(), key.clone());
@@ -278,7 +324,8 @@ impl Auth {
     ) -> QueryResult<()> {
         let row_key = self.0.keyring.session_row_key(key);
         let text = self.0.codec.encode(data, self.0.clock.now().timestamp());
-        models::session::create(connection, &row_key, &text, self.session_end(data))
+        let expires = self.session_end(noted_end(data));
+        models::session::create(connection, &row_key, &text, expires)
     }
 
     pub(super) fn delete_session_row(
@@ -319,14 +366,15 @@ impl Auth {
         user: &User,
     ) -> QueryResult<Option<SessionData>> {
         let keys = [self.0.keyring.session_row_keys(key)];
-        let found = find(connection, &keys, &self.0.codec)?.pop().flatten();
-        let row = found.map_or(SessionRow::Missing, |found| found.as_of(self.now()));
+        let row = models::session::find(connection, &keys)?.pop().flatten();
         // As in Django, a row that has expired is left to `clearsessions`.
-        let is_missing = matches!(row, SessionRow::Missing);
-        if is_missing || self.delete_session_row(connection, key)? == 0 {
+        let Some(row) = row.filter(|row| row.expires > self.now()) else {
+            return Ok(None);
+        };
+        if self.delete_session_row(connection, key)? == 0 {
             return Ok(None);
         }
-        let SessionRow::Live(data) = row else {
+        let Ok(data) = self.0.codec.decode(&row.data) else {
             return Ok(None);
         };
         let is_anonymous = !data.contains_key(USER_ID);
@@ -336,7 +384,7 @@ impl Auth {
             claim.user == user.id && fits != HashMatch::No
         });
         Ok(Some(if is_anonymous || is_same {
-            Arc::unwrap_or_clone(data)
+            data
         } else {
             SessionData::new()
         }))

@@ -10,7 +10,7 @@
 //! On PostgreSQL all look-ups that wait go into one query. It is sent after the
 //! last of them came in, so each answer is newer than its question.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -37,22 +37,27 @@ const BATCH: usize = 256;
 type Find<K, V> = dyn Fn(&mut Connection<'_>, &[K]) -> QueryResult<Vec<Option<V>>> + Send + Sync;
 type Answer<V> = Result<Option<V>, DatabaseError>;
 
-/// A key that may stay in memory for longer than a request.
-pub trait Remembered: Clone + Eq + Hash + Send + 'static {
-    /// The same key, without what could be presented to us.
-    #[must_use]
-    fn without_secrets(self) -> Self {
-        self
-    }
+/// A key that is looked up, and may stay in memory for longer than a request.
+pub trait Remembered: Send + 'static {
+    /// What stays: nothing that could be presented to us.
+    type Kept: Borrow<Self::Sought> + Eq + Hash;
+    /// What it is found by.
+    type Sought: Eq + Hash + ?Sized;
+
+    /// What it is found by.
+    fn sought(&self) -> &Self::Sought;
+
+    /// What stays.
+    fn kept(&self) -> Self::Kept;
 
     /// The keys that its row may stand under: one, or one twice.
     fn texts(&self) -> [Cow<'_, str>; 2];
 }
 
 /// The look-ups of one kind. `V` should be cheap to clone.
-pub struct LookUps<K, V>(Way<K, V>);
+pub struct LookUps<K: Remembered, V>(Way<K, V>);
 
-enum Way<K, V> {
+enum Way<K: Remembered, V> {
     Sqlite(Remembering<K, V>),
     Postgres(Arc<Batches<K, V>>),
 }
@@ -97,7 +102,7 @@ where
 }
 
 /// Look-ups in SQLite, and what has come of them.
-struct Remembering<K, V> {
+struct Remembering<K: Remembered, V> {
     sqlite: Arc<Sqlite>,
     table: Table,
     find: Box<Find<K, V>>,
@@ -132,8 +137,7 @@ impl<K: Remembered, V: Clone> Remembering<K, V> {
                 self.sqlite.miss(self.table);
             }
             if is_remembered || self.memory.is_asked_again(stamp) {
-                self.memory
-                    .insert(key.without_secrets(), stamp, found.clone());
+                self.memory.insert(&key, stamp, found.clone());
             }
         }
         Ok(found)
@@ -147,9 +151,9 @@ impl<K: Remembered, V: Clone> Remembering<K, V> {
 }
 
 /// What was found, and what was not, and when.
-struct Memory<K, V> {
-    present: Cache<K, (Stamp, V)>,
-    absent: Cache<K, Stamp>,
+struct Memory<K: Remembered, V> {
+    present: Cache<K::Kept, (Stamp, V)>,
+    absent: Cache<K::Kept, Stamp>,
     /// Traces of the keys that were asked for of late.
     asked: Box<[AtomicU32]>,
 }
@@ -168,18 +172,18 @@ impl<K: Remembered, V: Clone> Memory<K, V> {
     fn get(&self, key: &K) -> Option<(Stamp, Option<V>)> {
         let present = self
             .present
-            .get(key)
+            .get(key.sought())
             .map(|(seen, value)| (seen, Some(value)));
-        present.or_else(|| Some((self.absent.get(key)?, None)))
+        present.or_else(|| Some((self.absent.get(key.sought())?, None)))
     }
 
-    fn insert(&self, key: K, stamp: Stamp, found: Option<V>) {
+    fn insert(&self, key: &K, stamp: Stamp, found: Option<V>) {
         match found {
-            Some(value) => self.present.insert(key, (stamp, value)),
+            Some(value) => self.present.insert(key.kept(), (stamp, value)),
             None => {
                 // Or it would be found there first, out of date.
-                self.present.remove(&key);
-                self.absent.insert(key, stamp);
+                self.present.remove(key.sought());
+                self.absent.insert(key.kept(), stamp);
             }
         }
     }

@@ -266,22 +266,31 @@ struct Writer {
     connection: SqliteConnection,
     commits: Arc<Commits>,
     durability: Durability,
-    /// Whether it tells of all that it changes.
+    /// The schema that it was set up for, and whether it tells of all that it changes
+    /// there.
+    schema: i64,
     tells: bool,
+    /// Whether another one is needed.
+    is_outdated: bool,
 }
 
 impl Writer {
     fn connect(path: &Path, users: &UserTable, commits: &Arc<Commits>) -> ConnectionResult<Self> {
         let mut connection = connect(path, WRITER_PRAGMAS, users.sqlite_setup().as_deref())?;
+        let schema = changes::schema_version(&mut connection)
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
         let told = changes::tell_of(&mut connection, users, commits.changes());
-        if let Err(error) = &told {
-            tracing::warn!(%error, "each of our commits will make all that is remembered out of date");
+        if let Err(reason) = &told {
+            tracing::warn!(%reason, "each of our commits will make all that is remembered out of date");
         }
+        commits.set_tells(told.is_ok());
         Ok(Self {
             connection,
             commits: Arc::clone(commits),
             durability: Durability::Synced,
+            schema,
             tells: told.is_ok(),
+            is_outdated: false,
         })
     }
 
@@ -310,8 +319,11 @@ impl Writer {
             refuse_all(group, &error.to_string());
             return;
         }
-        let writing = self.commits.write(self.tells);
+        let writing = self.commits.write();
         let connection = &mut self.connection;
+        let before = changes::data_version(connection).ok();
+        self.is_outdated = changes::schema_version(connection) != Ok(self.schema);
+        let tells = self.tells && !self.is_outdated && before.is_some();
         let mut replies = Vec::with_capacity(group.len());
         for job in group {
             // A job that panics loses its savepoint and its answer, nobody else's.
@@ -327,7 +339,7 @@ impl Writer {
         if committed.is_err() {
             let _ = Connection::Sqlite(connection).rollback();
         }
-        drop(writing);
+        writing.end(|| tells && changes::data_version(connection).ok() == before);
         for reply in replies {
             reply(match &committed {
                 Ok(()) => Ok(()),
@@ -349,7 +361,9 @@ fn write_jobs(
         writer.write_group(group);
         // A rollback that failed (a full disk, say) leaves the connection in a
         // state in which Diesel refuses everything from then on.
-        if AnsiTransactionManager::is_broken_transaction_manager(&mut writer.connection) {
+        let is_broken =
+            AnsiTransactionManager::is_broken_transaction_manager(&mut writer.connection);
+        if is_broken || writer.is_outdated {
             match connect() {
                 Ok(new) => writer = new,
                 Err(error) => tracing::error!(%error, "the database cannot be opened again"),

@@ -11,7 +11,6 @@
 //! whose session it is.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use actix_session::storage::{
     LoadError, SaveError, SessionKey as StoreKey, SessionStore, UpdateError,
@@ -19,7 +18,7 @@ use actix_session::storage::{
 use actix_session::{Session, SessionInsertError};
 use actix_web::cookie::time::Duration;
 
-use crate::auth::session::{Claim, SessionRow, USER_ID};
+use crate::auth::session::{Claim, USER_ID};
 use crate::auth::{Auth, SessionKey};
 use crate::django::SessionData;
 
@@ -83,21 +82,17 @@ impl SessionStore for DjangoSessionStore {
         let Some(key) = SessionKey::parse(key.as_ref()) else {
             return Ok(None);
         };
-        let data = match self.auth.find_session(&key).await {
-            Ok(SessionRow::Missing) => return Ok(None),
-            Ok(SessionRow::Undecodable) => Arc::default(),
-            Ok(SessionRow::Live(data)) => data,
+        let session = match self.auth.find_session(&key).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(session)) => session,
             Err(error) => {
                 tracing::error!(%error, "a session could not be looked up");
                 return Ok(Some(mark(UNANSWERED).into()));
             }
         };
-        let mut state = State::with_capacity(data.len() + 1);
-        state.extend(mark(ROW));
-        state.extend(
-            data.iter()
-                .map(|(name, value)| (name.clone(), to_state(name, value))),
-        );
+        let mut state = State::from(mark(ROW));
+        let entries = session.entries();
+        state.extend(entries.map(|(name, value)| (name.to_owned(), to_state(name, value))));
         Ok(Some(state))
     }
 
@@ -150,11 +145,11 @@ fn mark(name: &str) -> [(String, String); 1] {
 }
 
 /// actix-identity reads the user id as a text; old Djangos wrote a number.
-fn to_state(name: &str, value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::Number(id) if name == USER_ID => format!("\"{id}\""),
-        // Not `to_string`, which grows the text by a few bytes at a time.
-        value => serde_json::to_string(value).unwrap_or_default(),
+fn to_state(name: &str, value: &str) -> String {
+    let is_number = || value.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    match name {
+        USER_ID if is_number() => format!("\"{value}\""),
+        _ => value.to_owned(),
     }
 }
 

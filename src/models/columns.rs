@@ -19,6 +19,17 @@ use crate::db::Remembered;
 pub struct UserId(pub i64);
 
 impl Remembered for UserId {
+    type Kept = Self;
+    type Sought = Self;
+
+    fn sought(&self) -> &Self {
+        self
+    }
+
+    fn kept(&self) -> Self {
+        *self
+    }
+
     fn texts(&self) -> [Cow<'_, str>; 2] {
         [self.0.to_string().into(), self.0.to_string().into()]
     }

@@ -23,16 +23,18 @@ macro_rules! with_user {
 
 /// Whose token it is.
 pub struct Owner {
-    /// The row key that was found.
-    pub key: String,
+    /// The row key that was found, if it is one in clear.
+    pub clear: Option<Box<str>>,
     /// Active or not.
     pub user: Arc<User>,
 }
 
 impl Owner {
-    fn of((key, user): (String, User)) -> Arc<Self> {
-        let user = Arc::new(user);
-        Arc::new(Self { key, user })
+    fn of((key, user): (String, User), keys: &RowKeys) -> Arc<Self> {
+        Arc::new(Self {
+            clear: (key != keys.key).then(|| key.into()),
+            user: Arc::new(user),
+        })
     }
 }
 
@@ -47,25 +49,24 @@ pub fn find_owners(
     match connection {
         Connection::Sqlite(c) => keys
             .iter()
-            .map(|RowKeys { key, or_else }| {
-                let found = readable(match or_else {
+            .map(|keys| {
+                let key = &keys.key;
+                let found = readable(match &keys.or_else {
                     None => with_user!(key.eq(key)).get_result(&mut **c),
                     Some(or_else) => with_user!(key.eq(key))
                         .union_all(with_user!(key.eq(or_else)))
                         .limit(1)
                         .get_result(&mut **c),
                 })?;
-                Ok(found.map(Owner::of))
+                Ok(found.map(|row| Owner::of(row, keys)))
             })
             .collect(),
         Connection::Postgres(c) => {
             let found = with_user!(key.eq_any(RowKeys::of_all(keys))).load(&mut **c)?;
-            let by_key = |row: (String, User)| (row.0.clone(), Owner::of(row));
-            let found: HashMap<String, Arc<Owner>> = found.into_iter().map(by_key).collect();
-            Ok(keys
-                .iter()
-                .map(|keys| keys.choose(&found).cloned())
-                .collect())
+            let by_key = |row: (String, User)| (row.0.clone(), row);
+            let found: HashMap<String, (String, User)> = found.into_iter().map(by_key).collect();
+            let owner = |keys: &RowKeys| Some(Owner::of(keys.choose(&found)?.clone(), keys));
+            Ok(keys.iter().map(owner).collect())
         }
     }
 }

@@ -8,10 +8,20 @@ use proptest::prelude::*;
 use super::*;
 use crate::db::{Connection, DatabaseUrl, Table, UserTable};
 
-#[derive(Clone, PartialEq, Eq, Hash)]
 struct Number(usize);
 
 impl Remembered for Number {
+    type Kept = usize;
+    type Sought = usize;
+
+    fn sought(&self) -> &usize {
+        &self.0
+    }
+
+    fn kept(&self) -> usize {
+        self.0
+    }
+
     fn texts(&self) -> [Cow<'_, str>; 2] {
         [self.0.to_string().into(), self.0.to_string().into()]
     }
@@ -324,6 +334,35 @@ fn where_all_keys_are_known_nobodys_are_not_looked_for() {
 }
 
 #[test]
+fn a_table_of_too_many_keys_is_not_taken_for_known() {
+    let mut tokens = Tokens::new();
+    let many = "PRAGMA foreign_keys = OFF;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 70000)
+         INSERT INTO authtoken_token SELECT i, '', 10 + i FROM n;
+         UPDATE authtoken_token SET user_id = 1 WHERE key = '69999'";
+    assert!(tokens.write_elsewhere(many));
+    tokens.sqlite().take_roll(Table::Tokens);
+    assert_eq!(tokens.get(69_999), Some(100));
+    assert_eq!(tokens.queries(70_001, 1), 1);
+}
+
+#[test]
+fn after_another_schema_the_writer_tells_again() {
+    let mut tokens = Tokens::new();
+    let insert = |key, user| format!("INSERT INTO authtoken_token VALUES ('{key}', '', {user})");
+    assert!(tokens.write(insert(1, 1)));
+    assert!(tokens.write_elsewhere("ALTER TABLE django_session ADD COLUMN more"));
+    let is_remembered = |tokens: &Tokens| tokens.queries(1, 1) == 0;
+    tokens.queries(1, 2);
+    assert!(is_remembered(&tokens));
+
+    assert!(tokens.write(insert(2, 2)));
+    assert!(!is_remembered(&tokens), "nobody knows what it does there");
+    assert!(tokens.write(insert(3, 3)));
+    assert!(is_remembered(&tokens));
+}
+
+#[test]
 fn many_unknown_keys_have_all_keys_read() {
     let tokens = Tokens::new();
     let start = std::time::Instant::now();
@@ -352,7 +391,7 @@ fn statement() -> impl Strategy<Value = String> {
         3 => format!("UPDATE authtoken_token SET key = '{other}' WHERE key = '{key}'"),
         4 => format!("UPDATE authtoken_token SET user_id = {user} WHERE key = '{key}'"),
         5 => format!("UPDATE accounts_customuser SET email = email || 'x' WHERE id = {user}"),
-        6 => format!("REPLACE INTO authtoken_token VALUES ('{key}', '', {user})"),
+        6 => format!("UPDATE OR IGNORE authtoken_token SET key = '{key}' WHERE user_id = {user}"),
         _ => "DELETE FROM authtoken_token".to_owned(),
     })
 }

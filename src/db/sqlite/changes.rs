@@ -8,11 +8,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection;
-use diesel::prelude::QueryResult;
-use diesel::sql_types::{Binary, Integer, Nullable};
+use diesel::prelude::{QueryResult, RunQueryDsl};
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable};
 use diesel::sqlite::SqliteConnection;
 
-use crate::db::UserTable;
+use crate::db::{UserTable, kept};
 
 /// So many in one transaction are told of; more are like a commit of somebody else.
 const MOST: usize = 65_536;
@@ -104,12 +104,46 @@ extern "SQL" {
     fn portcullis_changed(table: Integer, key: Nullable<Binary>) -> Integer;
 }
 
-/// Lets a connection tell what it changes.
+/// What may keep our triggers from telling all, or from telling it in the words of
+/// those who ask: an encoding of its own, REPLACE, which deletes behind the triggers'
+/// backs, and keys that are equal without being the same.
+const OBSTACLES: &str = "
+    SELECT count(*) AS number FROM sqlite_schema WHERE sql LIKE '%replace%'
+        OR (sql LIKE '%collate%' AND tbl_name IN ('authtoken_token', 'django_session'))
+        OR (SELECT encoding FROM pragma_encoding) <> 'UTF-8'";
+
+#[derive(diesel::QueryableByName)]
+struct Obstacles {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(diesel::QueryableByName)]
+struct DataVersion {
+    #[diesel(sql_type = BigInt)]
+    data_version: i64,
+}
+
+#[derive(diesel::QueryableByName)]
+struct SchemaVersion {
+    #[diesel(sql_type = BigInt)]
+    schema_version: i64,
+}
+
+/// Lets a connection tell what it changes; says why if it cannot. To be asked again
+/// when the schema has changed.
 pub(super) fn tell_of(
     connection: &mut SqliteConnection,
     users: &UserTable,
     changes: &Arc<Changes>,
-) -> QueryResult<()> {
+) -> Result<(), String> {
+    let set_up = |error: diesel::result::Error| error.to_string();
+    let obstacles: Obstacles = diesel::sql_query(OBSTACLES)
+        .get_result(connection)
+        .map_err(set_up)?;
+    if obstacles.number > 0 {
+        return Err("its schema has REPLACE, or its keys a collation or encoding".to_owned());
+    }
     let changes = Arc::clone(changes);
     portcullis_changed_utils::register_nondeterministic_impl(
         connection,
@@ -118,13 +152,27 @@ pub(super) fn tell_of(
             changes.tell(table, key.as_deref());
             0
         },
-    )?;
-    connection.batch_execute(&triggers(users))
+    )
+    .and_then(|()| connection.batch_execute(&triggers(users)))
+    .map_err(set_up)
+}
+
+/// What changes when another connection commits, and never else.
+pub(super) fn data_version(connection: &mut SqliteConnection) -> QueryResult<i64> {
+    let query = kept(diesel::sql_query("PRAGMA data_version"));
+    let found: DataVersion = query.get_result(connection)?;
+    Ok(found.data_version)
+}
+
+/// What changes with the schema, whoever changes it.
+pub(super) fn schema_version(connection: &mut SqliteConnection) -> QueryResult<i64> {
+    let query = kept(diesel::sql_query("PRAGMA schema_version"));
+    let found: SchemaVersion = query.get_result(connection)?;
+    Ok(found.schema_version)
 }
 
 fn triggers(users: &UserTable) -> String {
-    // Or what REPLACE deletes would be told to no trigger.
-    let mut statements = "PRAGMA recursive_triggers = ON;".to_owned();
+    let mut statements = String::new();
     for table in Table::ALL {
         let (name, key) = table.names();
         let name = match table {
@@ -151,11 +199,66 @@ fn triggers(users: &UserTable) -> String {
                     );
                 }
             }
+            let columns = match (table, event) {
+                // No look-up reads when somebody last logged in.
+                (Table::Users, "UPDATE") => format!("OF {}", UserTable::lasting_columns()),
+                _ => String::new(),
+            };
             statements += &format!(
                 "CREATE TEMPORARY TRIGGER portcullis_changed_{number}_{event} \
-                 AFTER {event} ON {name} BEGIN {body} END;"
+                 AFTER {event} {columns} ON {name} BEGIN {body} END;"
             );
         }
     }
     statements
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::Connection as _;
+
+    use super::*;
+
+    /// Whether changes are told in a database of Django's tables and that.
+    fn tells(first: &str, also: &str) -> bool {
+        let mut connection = SqliteConnection::establish(":memory:").unwrap();
+        let tables = format!(
+            "{first};
+             CREATE TABLE accounts_customuser
+               (id, password, is_superuser, username, first_name, last_name, email, is_staff,
+                is_active, date_joined, slug DEFAULT '');
+             CREATE TABLE authtoken_token (key PRIMARY KEY, created, user_id);
+             CREATE TABLE django_session (session_key, session_data, expire_date);
+             {also}"
+        );
+        connection.batch_execute(&tables).unwrap();
+        let users = UserTable::parse("accounts_customuser").unwrap();
+        tell_of(&mut connection, &users, &Arc::default()).is_ok()
+    }
+
+    #[test]
+    fn where_a_change_could_go_untold_none_is_told() {
+        assert!(tells("", ""));
+        assert!(tells("", "CREATE TABLE a (b COLLATE NOCASE)"));
+        assert!(tells(
+            "",
+            "CREATE TRIGGER a AFTER DELETE ON django_session BEGIN SELECT 1; END"
+        ));
+        for (first, also) in [
+            ("PRAGMA encoding = 'UTF-16le'", ""),
+            ("", "CREATE TABLE a (b PRIMARY KEY ON CONFLICT REPLACE)"),
+            (
+                "",
+                "CREATE TRIGGER a AFTER DELETE ON django_session BEGIN
+                   REPLACE INTO authtoken_token VALUES ('a', '', 1); END",
+            ),
+            (
+                "",
+                "CREATE UNIQUE INDEX a ON authtoken_token (key COLLATE NOCASE)",
+            ),
+            ("", "DROP TABLE django_session"),
+        ] {
+            assert!(!tells(first, also), "{first} {also}");
+        }
+    }
 }

@@ -5,16 +5,16 @@
 //! have changed anything. One of ours has changed what the triggers of the writer's
 //! connection have told ([`super::changes`]), and nothing else. So what was read at
 //! one moment is true at a later one if all commits in between were ours, and none
-//! has touched the row. That a commit was ours alone SQLite's counter says: while
-//! our transaction is open nobody else commits, and afterwards it is one more.
+//! has touched the row. That nobody else has committed in between SQLite says, by
+//! `PRAGMA data_version` on the writer's connection ([`super::writer`]).
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::changes::{Changes, Table, Tag};
 use super::roll::Roll;
-use super::wal_index::{State, Version, WalIndex};
+use super::wal_index::{HEADER, State, Version, WalIndex};
 
 /// Places for what was touched last. Tags that share one are taken for the same.
 const PLACES: usize = 16_384;
@@ -49,6 +49,8 @@ pub(super) struct Commits {
     /// For each place, the last moment that touched something there.
     touched: Box<[AtomicU64]>,
     changes: Arc<Changes>,
+    /// Whether the keys that are told are those that are asked for.
+    tells: AtomicBool,
     rolls: Vec<Roll>,
 }
 
@@ -70,6 +72,7 @@ impl Commits {
                 .take(PLACES)
                 .collect(),
             changes: Arc::default(),
+            tells: AtomicBool::default(),
             rolls: Table::ALL.map(Roll::new).into(),
         };
         commits.standing();
@@ -81,9 +84,15 @@ impl Commits {
         &self.changes
     }
 
-    /// The keys that a table has.
+    /// Whether the writer's connection tells of all that it changes.
+    pub(super) fn set_tells(&self, tells: bool) {
+        self.tells.store(tells, Ordering::Relaxed);
+    }
+
+    /// The keys that a table has, where that can be known.
     pub(super) fn roll(&self, table: Table) -> Option<&Roll> {
-        self.rolls.get(table as usize)
+        let tells = self.tells.load(Ordering::Relaxed);
+        self.rolls.get(table as usize).filter(|_| tells)
     }
 
     /// How the log stands now; `None` if that cannot be told.
@@ -120,14 +129,12 @@ impl Commits {
         moment.0 >= self.since.load(Ordering::Relaxed)
     }
 
-    /// The writer's transaction has begun. `tells`: whether its connection has told
-    /// of all changes that it will commit.
-    pub(super) fn write(&self, tells: bool) -> Writing<'_> {
+    /// The writer's transaction has begun.
+    pub(super) fn write(&self) -> Writing<'_> {
         let mut turn = self.lock();
         turn.is_writing = true;
         // All ours are accounted for, so what is new here is somebody else's.
-        let state = self.index.as_ref().and_then(WalIndex::state);
-        let before = state.map(|state| state.version);
+        let before = self.version();
         if let Some(version) = before
             && self.newest.moment_of(version).is_none()
         {
@@ -136,8 +143,14 @@ impl Commits {
         Writing {
             commits: self,
             before,
-            tells,
+            after: None,
+            is_told: false,
         }
+    }
+
+    fn version(&self) -> Option<Version> {
+        let state = self.index.as_ref()?.state()?;
+        Some(state.version)
     }
 
     fn lock(&self) -> MutexGuard<'_, Turn> {
@@ -161,13 +174,13 @@ impl Commits {
     /// The moment of one that has changed only that.
     fn advance_touching(&self, version: Version, changed: &[(Table, Tag)]) {
         let next = self.newest.next();
-        for (table, tag) in changed {
+        for (_, tag) in changed {
             if let Some(touched) = self.touched.get(tag.place(PLACES)) {
                 touched.store(next.0, Ordering::Relaxed);
             }
-            if let Some(roll) = self.roll(*table) {
-                roll.add(*tag);
-            }
+        }
+        for roll in &self.rolls {
+            roll.add(changed);
         }
         self.newest.advance(version);
     }
@@ -185,29 +198,34 @@ const fn standing(state: State, moment: Option<Moment>) -> Standing {
 pub(super) struct Writing<'a> {
     commits: &'a Commits,
     before: Option<Version>,
-    tells: bool,
+    after: Option<Version>,
+    /// Whether all that was committed between the two is known.
+    is_told: bool,
+}
+
+impl Writing<'_> {
+    /// It is over. `is_told`, which is asked after a look at the log: whether nobody
+    /// else has committed since it began, and all changes were told.
+    pub(super) fn end(mut self, is_told: impl FnOnce() -> bool) {
+        self.after = self.commits.version();
+        self.is_told = is_told();
+    }
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         let commits = self.commits;
-        let changed = commits.changes.take();
+        let changed = commits.changes.take().filter(|_| self.is_told);
         let mut turn = commits.lock();
         turn.is_writing = false;
-        let state = commits.index.as_ref().and_then(WalIndex::state);
-        match (self.before, state.map(|state| state.version), changed) {
-            (Some(before), Some(after), _) if before == after => {}
-            (Some(before), Some(after), Some(changed))
-                if self.tells && after.is_next_after(before) =>
-            {
+        match (self.after, changed) {
+            (after, _) if after.is_some() && after == self.before => {}
+            (Some(after), Some(changed)) if self.before.is_some() => {
                 commits.advance_touching(after, &changed);
             }
-            (_, Some(after), _) => {
-                commits.advance_unknown(after);
-            }
-            // In the middle of somebody else's commit. No header is all zeros.
-            (_, None, _) => {
-                commits.advance_unknown(Version([0; 6]));
+            // Where it cannot be told: no header is all zeros.
+            (after, _) => {
+                commits.advance_unknown(after.unwrap_or(Version([0; HEADER])));
             }
         }
     }
@@ -218,7 +236,7 @@ impl Drop for Writing<'_> {
 #[derive(Default)]
 struct Newest {
     number: AtomicU64,
-    version: [AtomicU64; 6],
+    version: [AtomicU32; HEADER],
 }
 
 impl Newest {
@@ -256,6 +274,7 @@ mod tests {
     use diesel::connection::{Connection as _, SimpleConnection};
     use diesel::sqlite::SqliteConnection;
 
+    use super::super::changes::{data_version, tell_of};
     use super::*;
     use crate::db::{Database, DatabaseUrl, UserTable};
 
@@ -283,7 +302,7 @@ mod tests {
             };
             let (mut ours, other) = (connect(), connect());
             let commits = Commits::new(&path);
-            super::super::changes::tell_of(&mut ours, &users, commits.changes()).unwrap();
+            tell_of(&mut ours, &users, commits.changes()).unwrap();
             Self {
                 _folder: folder,
                 commits,
@@ -308,14 +327,21 @@ mod tests {
             self.commits.still_holds(stamp, self.now().unwrap())
         }
 
-        /// A transaction of ours with those statements, the last of which ends it.
-        fn write(&mut self, statements: &[&str], tells: bool) -> Writing<'_> {
+        /// A transaction of ours with those statements, the last of which ends it;
+        /// then comes one of somebody else, if there is a statement for it.
+        fn write(&mut self, statements: &[&str], then: Option<&str>) {
             self.ours.batch_execute("BEGIN IMMEDIATE").unwrap();
-            let writing = self.commits.write(tells);
+            let before = data_version(&mut self.ours).unwrap();
+            let writing = self.commits.write();
             for statement in statements {
                 self.ours.batch_execute(statement).unwrap();
             }
-            writing
+            if let Some(statement) = then {
+                self.other.batch_execute(statement).unwrap();
+                // Whose the last one was is not known yet.
+                assert_eq!(self.commits.standing().unwrap().moment, None);
+            }
+            writing.end(|| data_version(&mut self.ours).unwrap() == before);
         }
     }
 
@@ -323,7 +349,7 @@ mod tests {
     fn ours_end_what_they_touch() {
         let mut fixture = Fixture::new();
         let [a, b] = ["a", "b"].map(|key| fixture.stamp(key));
-        drop(fixture.write(&[INSERT, "COMMIT"], true));
+        fixture.write(&[INSERT, "COMMIT"], None);
         assert!(!fixture.still_holds(a));
         assert!(fixture.still_holds(b));
         assert!(fixture.now().unwrap() > b.seen);
@@ -333,44 +359,45 @@ mod tests {
     fn what_is_rolled_back_ends_nothing() {
         let mut fixture = Fixture::new();
         let a = fixture.stamp("a");
-        drop(fixture.write(&[INSERT, "ROLLBACK"], true));
+        fixture.write(&[INSERT, "ROLLBACK"], None);
         assert!(fixture.still_holds(a));
         assert_eq!(fixture.now(), Some(a.seen));
-        drop(fixture.write(&["COMMIT"], true));
+        fixture.write(&["COMMIT"], None);
         assert_eq!(fixture.now(), Some(a.seen), "nor does what changes nothing");
     }
 
     #[test]
-    fn what_tells_nothing_ends_everything() {
+    fn what_is_not_accounted_for_ends_everything() {
         let mut fixture = Fixture::new();
         let b = fixture.stamp("b");
-        drop(fixture.write(&[INSERT, "COMMIT"], false));
+        fixture.ours.batch_execute("BEGIN IMMEDIATE").unwrap();
+        let writing = fixture.commits.write();
+        fixture.ours.batch_execute(INSERT).unwrap();
+        fixture.ours.batch_execute("COMMIT").unwrap();
+        drop(writing);
         assert!(!fixture.still_holds(b));
     }
 
     #[test]
     fn somebody_elses_end_everything_whenever_they_come() {
         let mut fixture = Fixture::new();
-        let b = fixture.stamp("b");
         fixture.other.batch_execute(INSERT).unwrap();
+        let b = fixture.stamp("b");
+        fixture.other.batch_execute(UPDATE).unwrap();
         assert!(!fixture.still_holds(b));
 
         // Before ours has begun, and noticed by nobody else.
         let b = fixture.stamp("b");
         fixture.other.batch_execute(UPDATE).unwrap();
-        drop(fixture.write(&[UPDATE, "COMMIT"], true));
+        fixture.write(&[UPDATE, "COMMIT"], None);
         assert!(!fixture.still_holds(b));
 
-        // After ours, before that is accounted for.
-        let b = fixture.stamp("b");
-        fixture.ours.batch_execute("BEGIN IMMEDIATE").unwrap();
-        let writing = fixture.commits.write(true);
-        fixture.ours.batch_execute(UPDATE).unwrap();
-        fixture.ours.batch_execute("COMMIT").unwrap();
-        assert_eq!(fixture.now(), None, "whose it was is not known yet");
-        fixture.other.batch_execute(UPDATE).unwrap();
-        drop(writing);
-        assert!(!fixture.still_holds(b));
+        // After ours, before that is accounted for; also where ours was none.
+        for ours in [&[UPDATE, "COMMIT"][..], &["COMMIT"], &[UPDATE, "ROLLBACK"]] {
+            let b = fixture.stamp("b");
+            fixture.write(ours, Some(UPDATE));
+            assert!(!fixture.still_holds(b), "{ours:?}");
+        }
     }
 
     #[test]
@@ -379,7 +406,7 @@ mod tests {
         let b = fixture.stamp("b");
         let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 70000)
              INSERT INTO django_session SELECT 'k' || i, '', '' FROM n";
-        drop(fixture.write(&[many, "COMMIT"], true));
+        fixture.write(&[many, "COMMIT"], None);
         assert!(!fixture.still_holds(b));
     }
 
@@ -394,7 +421,7 @@ mod tests {
              ALTER TABLE new RENAME TO django_session";
         fixture.other.batch_execute(anew).unwrap();
         let [a, b] = ["a", "b"].map(|key| fixture.stamp(key));
-        drop(fixture.write(&[UPDATE, "COMMIT"], true));
+        fixture.write(&[UPDATE, "COMMIT"], None);
         assert!(!fixture.still_holds(a));
         assert!(fixture.still_holds(b));
     }
@@ -416,7 +443,7 @@ mod tests {
             connection.batch_execute(statements).unwrap();
         }
         let changes = Arc::<Changes>::default();
-        super::super::changes::tell_of(&mut connection, &theirs, &changes).unwrap();
+        tell_of(&mut connection, &theirs, &changes).unwrap();
 
         let update = "UPDATE accounts_customuser SET password = 'x' WHERE id = 7";
         connection.batch_execute(update).unwrap();

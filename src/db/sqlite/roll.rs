@@ -16,7 +16,7 @@ use super::commits::{Commits, Moment};
 use super::reader::Readers;
 use crate::db::Connection;
 
-/// Keys at most, of about 18 bytes each. With more, what a good key costs is beyond
+/// Keys that are read at most, of about 18 bytes each; ours may double them. With more, what a good key costs is beyond
 /// what one costs that nobody has.
 const MOST: usize = 65_536;
 /// Unknown keys that make it worth while to read a table of no size.
@@ -37,8 +37,8 @@ pub(super) struct Roll {
 enum State {
     #[default]
     Unknown,
-    /// What was touched since before the keys were read.
-    BeingRead(HashSet<Tag>),
+    /// What was touched since before the keys were read, if it was not too much.
+    BeingRead(Option<HashSet<Tag>>),
     Known {
         since: Moment,
         keys: HashSet<Tag>,
@@ -55,14 +55,14 @@ impl Roll {
         }
     }
 
-    /// Whether the table has none of these keys, at the newest moment or since.
+    /// Whether the table has none of these keys, at the newest moment or since. Who
+    /// would have to wait for the answer is told `false`.
     pub(super) fn lacks(&self, commits: &Commits, tags: &[Tag]) -> bool {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        match &*state {
-            State::Known { since, keys } => {
+        match self.state.try_read().as_deref() {
+            Ok(State::Known { since, keys }) => {
                 commits.goes_on_since(*since) && !tags.iter().any(|tag| keys.contains(tag))
             }
-            State::Unknown | State::BeingRead(_) => false,
+            Ok(State::Unknown | State::BeingRead(_)) | Err(_) => false,
         }
     }
 
@@ -76,16 +76,20 @@ impl Roll {
         true
     }
 
-    /// A commit of ours has touched this key.
-    pub(super) fn add(&self, tag: Tag) {
+    /// A commit of ours has touched all that.
+    pub(super) fn add(&self, changed: &[(Table, Tag)]) {
+        let of_table = |(table, tag): &(Table, Tag)| (*table == self.table).then_some(*tag);
         let mut state = self.lock();
         let keys = match &mut *state {
-            State::Unknown => return,
-            State::BeingRead(keys) | State::Known { keys, .. } => keys,
+            State::Unknown | State::BeingRead(None) => return,
+            State::BeingRead(Some(keys)) | State::Known { keys, .. } => keys,
         };
-        keys.insert(tag);
+        keys.extend(changed.iter().filter_map(of_table));
         if keys.len() > 2 * MOST {
-            *state = State::Unknown;
+            *state = match *state {
+                State::BeingRead(_) => State::BeingRead(None),
+                _ => State::Unknown,
+            };
         }
     }
 
@@ -96,39 +100,33 @@ impl Roll {
         }
         // From here on we are told of what is touched, so nothing is missed.
         let since = commits.standing().and_then(|standing| standing.moment);
-        let found = readers.read(|connection| self.read(connection));
-        let mut state = self.lock();
-        let State::BeingRead(touched) = std::mem::take(&mut *state) else {
-            return;
+        let found = since.and_then(|_| readers.read(|c| self.read(c)).ok());
+        let is_whole = found.as_ref().is_some_and(|found| found.len() <= MOST);
+        let tag = |key: Key| {
+            let key = key.key.unwrap_or_default();
+            commits.changes().tag(self.table, &key)
         };
-        let (Some(since), Ok(found)) = (since, found) else {
-            return;
-        };
-        let patience = match found.len() {
+        let mut keys: HashSet<Tag> = found.into_iter().flatten().map(tag).collect();
+        let patience = match is_whole {
+            true => (keys.len() / KEYS_A_LOOK_UP).max(WORTH_WHILE),
             // Not for long.
-            more if more > MOST => MOST * KEYS_A_LOOK_UP,
-            few => few / KEYS_A_LOOK_UP,
+            false => MOST * KEYS_A_LOOK_UP,
         };
-        self.patience
-            .store(patience.max(WORTH_WHILE), Ordering::Relaxed);
-        if found.len() > MOST {
-            return;
+        self.patience.store(patience, Ordering::Relaxed);
+        let mut state = self.lock();
+        if let (State::BeingRead(Some(touched)), Some(since), true) =
+            (std::mem::take(&mut *state), since, is_whole)
+        {
+            keys.extend(touched);
+            *state = State::Known { since, keys };
         }
-        let mut keys = touched;
-        let changes = commits.changes();
-        keys.extend(
-            found
-                .iter()
-                .map(|key| changes.tag(self.table, key.key.as_deref().unwrap_or_default())),
-        );
-        *state = State::Known { since, keys };
     }
 
     fn begin(&self) -> bool {
         let mut state = self.lock();
         let is_free = !matches!(*state, State::BeingRead(_));
         if is_free {
-            *state = State::BeingRead(HashSet::new());
+            *state = State::BeingRead(Some(HashSet::new()));
         }
         is_free
     }

@@ -3,10 +3,10 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// A header is 48 bytes, and there twice.
-const HEADER: usize = 6;
+pub(super) const HEADER: usize = 12;
 /// Both headers, and the word behind them.
 const WORDS: usize = 2 * HEADER + 1;
 /// From so many frames on each commit tries to copy them: SQLite's
@@ -17,37 +17,20 @@ const CHECKPOINT: u32 = 1000;
 /// index, which every commit changes. It is what SQLite itself compares to see
 /// whether what a connection knows is still true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version(pub(super) [u64; HEADER]);
+pub(super) struct Version(pub(super) [u32; HEADER]);
 
 impl Version {
-    /// Whether one commit lies between the two, neither none nor more.
-    pub(super) fn is_next_after(self, before: Self) -> bool {
-        self.commits() == before.commits().wrapping_add(1)
-    }
-
-    /// SQLite's `iChange`, one more with each commit.
-    fn commits(self) -> u32 {
-        let [_, word, ..] = self.0;
-        halves(word)[0]
-    }
-
     /// SQLite's `isInit`, a byte.
     fn is_in_use(self) -> bool {
-        let [_, word, ..] = self.0;
-        word.to_ne_bytes()[4] != 0
+        let [_, _, _, word, ..] = self.0;
+        word.to_ne_bytes()[0] != 0
     }
 
     /// SQLite's `mxFrame`: frames in the log.
     fn frames(self) -> u32 {
-        let [_, _, word, ..] = self.0;
-        halves(word)[0]
+        let [_, _, _, _, frames, ..] = self.0;
+        frames
     }
-}
-
-/// The two numbers in a word, in the order in which they are stored.
-fn halves(word: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
-    [[a, b, c, d], [e, f, g, h]].map(u32::from_ne_bytes)
 }
 
 /// How the log stands.
@@ -59,7 +42,7 @@ pub(super) struct State {
 }
 
 /// The file, mapped into memory as SQLite itself does it.
-pub(super) struct WalIndex(&'static [AtomicU64; WORDS]);
+pub(super) struct WalIndex(&'static [AtomicU32; WORDS]);
 
 impl WalIndex {
     /// Of a database that a connection of this process has open: it stays.
@@ -71,35 +54,34 @@ impl WalIndex {
         mapped.ok().map(Self)
     }
 
-    fn map(database: &Path) -> std::io::Result<&'static [AtomicU64; WORDS]> {
+    fn map(database: &Path) -> std::io::Result<&'static [AtomicU32; WORDS]> {
         // It lies beside the file itself, not beside a link to it.
         let mut name = database.canonicalize()?.into_os_string();
         name.push("-shm");
-        let file = File::open(name)?;
-        if file.metadata()?.len() < size_of::<[u64; WORDS]>() as u64 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
         // It is never closed: when a process closes any descriptor of a file, POSIX
         // takes away all locks that it has there, and SQLite's are there.
-        map(Box::leak(Box::new(file)))
+        let file: &'static File = Box::leak(Box::new(File::open(name)?));
+        if file.metadata()?.len() < size_of::<[u32; WORDS]>() as u64 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        map(file)
     }
 
     /// How it stands now; `None` if that cannot be told, as in the middle of a
     /// commit.
     pub(super) fn state(&self) -> Option<State> {
+        let load = |word: &AtomicU32| word.load(Ordering::Relaxed);
+        let (first, rest) = self.0.split_first_chunk::<HEADER>()?;
+        let first = first.each_ref().map(load);
         // Who writes begins with the second header.
-        let words = self.0.each_ref();
-        let [a, b, c, d, e, f, rest @ ..] = words;
-        let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
-        let first = [a, b, c, d, e, f].map(load);
         fence(Ordering::Acquire);
-        let [a, b, c, d, e, f, copied] = rest.map(load);
-        let version = Version(first);
-        let is_whole = first == [a, b, c, d, e, f] && version.is_in_use();
+        let (second, behind) = rest.split_first_chunk::<HEADER>()?;
+        let second = second.each_ref().map(load);
         // SQLite's nBackfill: frames that are in the database, too.
-        let [copied, _] = halves(copied);
-        let frames = version.frames();
-        is_whole.then_some(State {
+        let copied = load(behind.first()?);
+        let version = Version(first);
+        let (is_whole, frames) = (first == second, version.frames());
+        (is_whole && version.is_in_use()).then_some(State {
             version,
             awaits_checkpoint: frames >= CHECKPOINT && copied != frames,
         })
@@ -110,10 +92,10 @@ impl WalIndex {
     unsafe_code,
     reason = "a system call for each look-up would cost more than all else in it"
 )]
-fn map(file: &'static File) -> std::io::Result<&'static [AtomicU64; WORDS]> {
+fn map(file: &'static File) -> std::io::Result<&'static [AtomicU32; WORDS]> {
     use rustix::mm::{MapFlags, ProtFlags, mmap};
 
-    let length = size_of::<[AtomicU64; WORDS]>();
+    let length = size_of::<[AtomicU32; WORDS]>();
     // SAFETY: the system chooses where, so nothing else is there.
     let start = unsafe {
         mmap(
@@ -128,5 +110,5 @@ fn map(file: &'static File) -> std::io::Result<&'static [AtomicU64; WORDS]> {
     // SAFETY: a page begins there, which is never unmapped; the file holds that much
     // of it, and is not cut while a connection has it open; others write to it, so
     // it is read by atomic loads only.
-    Ok(unsafe { &*start.cast::<[AtomicU64; WORDS]>() })
+    Ok(unsafe { &*start.cast::<[AtomicU32; WORDS]>() })
 }
