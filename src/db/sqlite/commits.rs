@@ -6,7 +6,7 @@
 //! connection have told ([`super::changes`]), and nothing else. So what was read at
 //! one moment is true at a later one if all commits in between were ours, and none
 //! has touched the row. That nobody else has committed in between SQLite says, by
-//! `PRAGMA data_version` on the writer's connection ([`super::writer`]).
+//! `PRAGMA data_version` on the writer's connection ([`super::Writer`]).
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};

@@ -101,17 +101,19 @@ impl Roll {
         // From here on we are told of what is touched, so nothing is missed.
         let since = commits.standing().and_then(|standing| standing.moment);
         let found = since.and_then(|_| readers.read(|c| self.read(c)).ok());
-        let is_whole = found.as_ref().is_some_and(|found| found.len() <= MOST);
+        let rows = found.as_ref().map(Vec::len);
+        let is_whole = rows.is_some_and(|rows| rows <= MOST);
+        let patience = match rows {
+            // Not again for a while.
+            Some(rows) if !is_whole => rows * KEYS_A_LOOK_UP,
+            Some(rows) => (rows / KEYS_A_LOOK_UP).max(WORTH_WHILE),
+            None => WORTH_WHILE,
+        };
         let tag = |key: Key| {
             let key = key.key.unwrap_or_default();
             commits.changes().tag(self.table, &key)
         };
         let mut keys: HashSet<Tag> = found.into_iter().flatten().map(tag).collect();
-        let patience = match is_whole {
-            true => (keys.len() / KEYS_A_LOOK_UP).max(WORTH_WHILE),
-            // Not for long.
-            false => MOST * KEYS_A_LOOK_UP,
-        };
         self.patience.store(patience, Ordering::Relaxed);
         let mut state = self.lock();
         if let (State::BeingRead(Some(touched)), Some(since), true) =
