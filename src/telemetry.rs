@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use crate::settings::{LogFormat, Settings};
 
-/// What is no HTTP is an error to actix-http, and anyone can send it: no line,
+/// What is no HTTP is an error to actix-http, and a session key that nobody has is
+/// news to actix-session. Anyone can send either, as often as they like: no line,
 /// unless the filter asks for that target by name.
-const QUIET: &str = "actix_http=off";
+const QUIET: &str = "actix_http=off,actix_session=warn";
 
 /// Sends the log lines of this process to standard error.
 pub fn init(settings: &Settings) {

@@ -246,7 +246,7 @@ pub const KEYS: &[Key] = &[
         "PORTCULLIS_LOG",
         "info",
         "",
-        "Log filter, such as info or portcullis=debug; actix_http=debug shows what was no HTTP",
+        "Log filter, such as info or portcullis=debug; actix_http=debug shows what was no HTTP, actix_session=info each session key that nobody has",
     ),
     key(
         "PORTCULLIS_LOG_FORMAT",

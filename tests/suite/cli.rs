@@ -34,7 +34,7 @@ pub const PLAIN: &[PlainTest] = once![
     what_is_not_text_is_refused,
     a_reader_that_goes_is_no_failure,
     a_log_that_nobody_reads_any_more_stops_nothing,
-    what_is_no_http_writes_no_line,
+    what_anybody_can_send_writes_no_line,
 ];
 
 fn create(command: &mut Command, kind: &str, name: &str) -> crate::support::program::Finished {
@@ -687,9 +687,15 @@ fn a_log_that_nobody_reads_any_more_stops_nothing() {
     }
 }
 
-fn what_is_no_http_writes_no_line() {
+fn what_anybody_can_send_writes_no_line() {
     let folder = tempfile::tempdir().unwrap();
-    for (filter, lines) in [("info", false), ("warn,actix_http=error", true)] {
+    let unknown = "GET /api/v1/user/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Cookie: sessionid=0123456789abcdef0123456789abcdef\r\n\r\n";
+    for (filter, lines) in [
+        ("info", [false, false]),
+        ("warn,actix_http=error", [true, false]),
+        ("warn,actix_session=info", [false, true]),
+    ] {
         let mut serve = program(folder.path());
         serve
             .args(["--bind", "127.0.0.1:0", "--log", filter])
@@ -699,6 +705,7 @@ fn what_is_no_http_writes_no_line() {
             "\x16\x03\x01",
             "GET / HTTP/9\r\n\r\n",
             "GET /\0 HTTP/1.1\r\n\r\n",
+            unknown,
         ] {
             let mut stream = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
             stream.write_all(bytes.as_bytes()).unwrap();
@@ -714,6 +721,7 @@ fn what_is_no_http_writes_no_line() {
             log.contains("stopp") || filter != "info",
             "it is the log: {log}"
         );
-        assert_eq!(log.contains("ERROR"), lines, "{filter}: {log}");
+        let found = ["ERROR", "No session state"].map(|text| log.contains(text));
+        assert_eq!(found, lines, "{filter}: {log}");
     }
 }
