@@ -31,13 +31,17 @@ pub struct Owner {
 }
 
 impl Owner {
-    fn of((key, user): (String, User), keys: &RowKeys) -> Arc<Self> {
-        let password = String::new();
+    fn of(key: &str, user: &Arc<User>, keys: &RowKeys) -> Arc<Self> {
         Arc::new(Self {
             clear: (key != keys.key).then(|| key.into()),
-            user: Arc::new(User { password, ..user }),
+            user: Arc::clone(user),
         })
     }
+}
+
+fn without_hash(user: User) -> Arc<User> {
+    let password = String::new();
+    Arc::new(User { password, ..user })
 }
 
 /// The owners of the tokens with those row keys.
@@ -53,21 +57,25 @@ pub fn find_owners(
             .iter()
             .map(|keys| {
                 let key = &keys.key;
-                let found = readable(match &keys.or_else {
+                let found: Option<(String, User)> = readable(match &keys.or_else {
                     None => with_user!(key.eq(key)).get_result(&mut **c),
                     Some(or_else) => with_user!(key.eq(key))
                         .union_all(with_user!(key.eq(or_else)))
                         .limit(1)
                         .get_result(&mut **c),
                 })?;
-                Ok(found.map(|row| Owner::of(row, keys)))
+                Ok(found.map(|(key, user)| Owner::of(&key, &without_hash(user), keys)))
             })
             .collect(),
         Connection::Postgres(c) => {
             let found = with_user!(key.eq_any(RowKeys::of_all(keys))).load(&mut **c)?;
-            let by_key = |row: (String, User)| (row.0.clone(), row);
-            let found: HashMap<String, (String, User)> = found.into_iter().map(by_key).collect();
-            let owner = |keys: &RowKeys| Some(Owner::of(keys.choose(&found)?.clone(), keys));
+            let by_key = |(key, user): (String, User)| (key.clone(), (key, without_hash(user)));
+            let found: HashMap<String, (String, Arc<User>)> =
+                found.into_iter().map(by_key).collect();
+            let owner = |keys: &RowKeys| {
+                let (key, user) = keys.choose(&found)?;
+                Some(Owner::of(key, user, keys))
+            };
             Ok(keys.iter().map(owner).collect())
         }
     }

@@ -26,8 +26,7 @@ pub(in crate::db) struct Moment(pub(super) u64);
 /// How the log stands, and what moment it is.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::db) struct Standing {
-    pub(super) version: Version,
-    pub(super) awaits_checkpoint: bool,
+    pub(super) state: State,
     /// `None` while it is not known whose the last commit was.
     pub(in crate::db) moment: Option<Moment>,
 }
@@ -51,7 +50,7 @@ pub(super) struct Commits {
     changes: Arc<Changes>,
     /// Whether the keys that are told are those that are asked for.
     tells: AtomicBool,
-    rolls: Vec<Roll>,
+    rolls: [Roll; 3],
 }
 
 #[derive(Default)]
@@ -73,7 +72,7 @@ impl Commits {
                 .collect(),
             changes: Arc::default(),
             tells: AtomicBool::default(),
-            rolls: Table::ALL.map(Roll::new).into(),
+            rolls: Table::ALL.map(Roll::new),
         };
         commits.standing();
         commits
@@ -100,7 +99,7 @@ impl Commits {
         let state = self.index.as_ref()?.state()?;
         match self.newest.moment_of(state.version) {
             None => self.caught_up(),
-            moment => Some(standing(state, moment)),
+            moment => Some(Standing { state, moment }),
         }
     }
 
@@ -114,7 +113,7 @@ impl Commits {
             None => Some(self.advance_unknown(state.version)),
             moment => moment,
         };
-        Some(standing(state, moment))
+        Some(Standing { state, moment })
     }
 
     /// Whether what has that stamp is true at that moment.
@@ -183,14 +182,6 @@ impl Commits {
             roll.add(changed);
         }
         self.newest.advance(version);
-    }
-}
-
-const fn standing(state: State, moment: Option<Moment>) -> Standing {
-    Standing {
-        version: state.version,
-        awaits_checkpoint: state.awaits_checkpoint,
-        moment,
     }
 }
 

@@ -87,14 +87,14 @@ impl Readers {
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
     ) -> Result<T, DatabaseError> {
         self.with(|reader| {
-            let version = standing.map(|standing| standing.version);
+            let version = standing.map(|standing| standing.state.version);
             if reader.snapshot.is_none() || reader.snapshot != version {
                 reader.close()?;
                 if reader.is_one_of_many()
                     && let Some(standing) = standing
-                    && !standing.awaits_checkpoint
+                    && !standing.state.awaits_checkpoint
                 {
-                    reader.open(standing.version)?;
+                    reader.open(standing.state.version)?;
                 }
             }
             work(&mut Connection::Sqlite(&mut reader.connection))

@@ -17,7 +17,7 @@ const CHECKPOINT: u32 = 1000;
 /// index, which every commit changes. It is what SQLite itself compares to see
 /// whether what a connection knows is still true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version(pub(super) [u32; HEADER]);
+pub(in crate::db) struct Version(pub(super) [u32; HEADER]);
 
 impl Version {
     /// SQLite's `isInit`, a byte.
@@ -35,7 +35,7 @@ impl Version {
 
 /// How the log stands.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct State {
+pub(in crate::db) struct State {
     pub(super) version: Version,
     /// Whether the next commit would like to find no reader in the log.
     pub(super) awaits_checkpoint: bool,
