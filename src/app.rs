@@ -20,7 +20,7 @@ use actix_web::{App, web};
 use tracing_actix_web::TracingLogger;
 use url::Url;
 
-use self::connection::{Patience, serve};
+use self::connection::{Attendant, Patience};
 use self::stop::{Signals, stop_by_signal};
 use crate::auth::{Auth, Clock};
 use crate::db::{Database, MigrateError, OpenError};
@@ -127,12 +127,16 @@ impl Application {
                 async move { stop.notified().await }
             };
             fn_factory(move || {
-                let (http, stopped) = (http.new_service(()), stopped.clone());
+                let (http, stop) = (http.new_service(()), stopped.clone());
                 async move {
-                    let http = Rc::new(http.await?);
+                    let attendant = Rc::new(Attendant {
+                        http: http.await?,
+                        patience,
+                        stop,
+                    });
                     Ok::<_, ()>(fn_service(move |client: TcpStream| {
-                        let (http, stopped) = (Rc::clone(&http), stopped.clone());
-                        async move { serve(&*http, client, patience, stopped).await }
+                        // In a box: actix-server's task has room for two of what it gets.
+                        Box::pin(Rc::clone(&attendant).serve(client))
                     }))
                 }
             })

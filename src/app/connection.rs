@@ -5,13 +5,13 @@
 //! would hold its connection for ever: here it is cut.
 //!
 //! It keeps the buffers of a connection on which nothing is asked: here they go
-//! ([`serve`]).
+//! ([`Attendant::serve`]).
 //!
 //! At a stop it would throw away a request of which no handler has heard, though
 //! its bytes are there: here the connection ends between two requests.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -43,45 +43,68 @@ pub struct Patience {
     pub idle: Duration,
 }
 
-/// Serves a client, until either side has had enough.
-///
-/// actix-http has two buffers of 8 KiB for each connection. So it gets one only
-/// while there is something to do: a connection on which nothing is asked for a
-/// moment is taken away from it, between two requests, and given to it anew when
-/// the client speaks again.
-pub async fn serve<H, S, N>(
-    http: &H,
-    client: TcpStream,
-    patience: Patience,
-    stop: S,
-) -> Result<(), H::Error>
+/// What serves the clients of one worker.
+pub struct Attendant<H, S> {
+    /// actix-http's part.
+    pub http: H,
+    /// With every client.
+    pub patience: Patience,
+    /// Makes futures that end when the server stops.
+    pub stop: S,
+}
+
+type Client = (Connection<TcpStream>, Option<SocketAddr>);
+
+impl<H, S, N> Attendant<H, S>
 where
-    H: Service<(Connection<TcpStream>, Option<SocketAddr>), Response = ()>,
+    H: Service<Client, Response = ()>,
     S: Fn() -> N,
     N: Future<Output = ()> + 'static,
 {
-    let peer = client.peer_addr().ok();
-    let mut client = client;
-    loop {
-        let quiet = Rc::new(Cell::new(None));
-        let connection = Connection::new(client, patience, stop(), Rc::clone(&quiet));
-        // In a box, so that it takes no room afterwards.
-        Box::pin(http.call((connection, peer))).await?;
-        let Some(parked) = quiet.take() else {
-            return Ok(());
-        };
-        memory::note_freed();
-        let mut first = [0];
+    /// Serves a client, until either side has had enough.
+    ///
+    /// actix-http has two buffers of 8 KiB for each connection. So it gets one only
+    /// while there is something to do: a connection on which nothing is asked for a
+    /// moment is taken away from it, between two requests, and given to it anew when
+    /// the client speaks again.
+    pub async fn serve(self: Rc<Self>, mut client: TcpStream) -> Result<(), H::Error> {
+        loop {
+            let quiet = Rc::new(Cell::new(None));
+            self.answer(client, &quiet).await?;
+            let Some(parked) = quiet.take() else {
+                return Ok(());
+            };
+            memory::note_freed();
+            if !self.hears(&parked).await {
+                return Ok(());
+            }
+            client = parked;
+        }
+    }
+
+    /// In a box, so that it takes no room afterwards.
+    fn answer(
+        &self,
+        client: TcpStream,
+        quiet: &Rc<Cell<Option<TcpStream>>>,
+    ) -> Pin<Box<H::Future>> {
+        let peer = client.peer_addr().ok();
+        let connection = Connection::new(client, self.patience, (self.stop)(), Rc::clone(quiet));
+        Box::pin(self.http.call((connection, peer)))
+    }
+
+    /// Whether the client speaks again before it is too late.
+    async fn hears(&self, client: &TcpStream) -> bool {
+        // Bytes, or the client's end: both are actix-http's to read. To wait for
+        // readiness would do, were it never said too early.
+        let first = poll_fn(|context| client.poll_peek(context, &mut ReadBuf::new(&mut [0])));
         tokio::select! {
             // What has come is answered, whatever else has happened.
             biased;
-            // Bytes, or the client's end: both are actix-http's to read. To wait for
-            // readiness would do, were it never said too early.
-            _ = parked.peek(&mut first) => {}
-            () = sleep(patience.idle.saturating_sub(TICK)) => return Ok(()),
-            () = stop() => return Ok(()),
+            _ = first => true,
+            () = sleep(self.patience.idle.saturating_sub(TICK)) => false,
+            () = (self.stop)() => false,
         }
-        client = parked;
     }
 }
 

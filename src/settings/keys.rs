@@ -174,7 +174,7 @@ pub const KEYS: &[Key] = &[
         "PORTCULLIS_HASH_THREADS",
         "",
         "cores",
-        "Passwords hashed at once",
+        "Threads that hash passwords",
     ),
     key(
         "PORTCULLIS_HASH_QUEUE",

@@ -6,7 +6,8 @@ use sha1::Sha1;
 use super::{
     Algorithm,
     encoded::{after_name, decimal, is_short_salt, same},
-    pbkdf2_sha256,
+    lanes::Lane,
+    pbkdf2_sha256::Chain,
     workload::{Family, Work, count},
 };
 
@@ -49,8 +50,8 @@ impl<'a> Stored<'a> {
         })
     }
 
-    pub(super) fn verify(&self, password: &str) -> bool {
-        let computed = hash(self.algorithm, password, self.salt, self.iterations);
+    pub(super) async fn verify(&self, password: &str, lane: &Lane) -> bool {
+        let computed = hash(self.algorithm, password, self.salt, self.iterations, lane).await;
         same(computed.as_bytes(), self.hash.as_bytes())
     }
 
@@ -78,18 +79,33 @@ pub(super) fn work(algorithm: Algorithm, iterations: u32) -> Work {
 }
 
 /// The text for the column.
-pub(super) fn encode(algorithm: Algorithm, password: &str, salt: &str, iterations: u32) -> String {
-    let hash = hash(algorithm, password, salt, iterations);
+pub(super) async fn encode(
+    algorithm: Algorithm,
+    password: &str,
+    salt: &str,
+    iterations: u32,
+    lane: &Lane,
+) -> String {
+    let hash = hash(algorithm, password, salt, iterations, lane).await;
     format!("{algorithm}${iterations}${salt}${hash}")
 }
 
-fn hash(algorithm: Algorithm, password: &str, salt: &str, iterations: u32) -> String {
+async fn hash(
+    algorithm: Algorithm,
+    password: &str,
+    salt: &str,
+    iterations: u32,
+    lane: &Lane,
+) -> String {
     count(|| work(algorithm, iterations));
     let (password, salt) = (password.as_bytes(), salt.as_bytes());
     match algorithm {
         Algorithm::Pbkdf2Sha1 => STANDARD.encode(pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(
             password, salt, iterations,
         )),
-        _ => STANDARD.encode(pbkdf2_sha256::derive(password, salt, iterations)),
+        _ => {
+            let chain = Chain::new(password, salt, iterations);
+            STANDARD.encode(lane.derive(chain).await)
+        }
     }
 }

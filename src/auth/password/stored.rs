@@ -1,5 +1,6 @@
 //! A password column's text, taken apart: what can be checked against.
 
+use super::lanes::Lane;
 use super::workload::{Family, Work, by_doublings};
 use super::{Algorithm, algorithm_of, argon2, bcrypt, encoded, pbkdf2, scrypt};
 
@@ -51,9 +52,9 @@ impl<'a> Stored<'a> {
         }
     }
 
-    pub(super) fn verify(&self, password: &str) -> bool {
+    pub(super) async fn verify(&self, password: &str, lane: &Lane) -> bool {
         match self {
-            Self::Pbkdf2(stored) => stored.verify(password),
+            Self::Pbkdf2(stored) => stored.verify(password, lane).await,
             Self::Argon2(stored) => stored.verify(password),
             Self::Bcrypt(stored) => stored.verify(password),
             Self::Scrypt(stored) => stored.verify(password),
