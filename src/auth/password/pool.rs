@@ -6,7 +6,8 @@
 //! take turns, and none can fill it so that another finds no room. What has no
 //! room is answered [`Busy`] at once, and a request that its client has given up
 //! leaves the queue unhashed. Who has other work to do first takes a [`Ticket`]
-//! before it, so that in a storm nobody does it for nothing.
+//! before it, so that in a storm nobody does it for nothing. While jobs wait, each
+//! thread has two, by turns (`password::lanes`).
 
 use std::{
     collections::HashMap,
