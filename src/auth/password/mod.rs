@@ -62,6 +62,9 @@ pub fn verify(encoded: &str, password: &str) -> bool {
 /// the same work whatever its reason: no such user (`None`), no password, an
 /// unreadable hash, a wrong password, or an account that is closed.
 ///
+/// It is for the threads of the [`pool`]: nobody else brings what it leaves in the
+/// lane to its end.
+///
 /// The work that is made up is checks of hashes that nobody has, by the same
 /// calls as the user's own: the same function called from elsewhere can be some
 /// percent slower, which a patient attacker would see.
