@@ -40,7 +40,7 @@ pub use self::session_key::SessionKey;
 use self::throttle::Throttle;
 pub use self::token::Token;
 use self::workload::SharedWorkload;
-use crate::db::{Connection, Database, LookUps, Table};
+use crate::db::{Connection, Database, LookUps};
 use crate::django::{SessionAuthHash, SessionCodec};
 use crate::models::token::Owner;
 use crate::models::user::User;
@@ -82,13 +82,9 @@ impl Auth {
         let session_hash = SessionAuthHash::new(&settings.secret_keys);
         let hashes = session_hash.clone();
         Ok(Self(Arc::new(Inner {
-            tokens: database.look_ups(Table::Tokens, models::token::find_owners),
-            sessions: database.look_ups(Table::Sessions, move |c, keys| {
-                session::find(c, keys, &decoder)
-            }),
-            session_owners: database.look_ups(Table::Users, move |c, ids| {
-                session::find_owners(c, ids, &hashes)
-            }),
+            tokens: database.look_ups(models::token::find_owners),
+            sessions: database.look_ups(move |c, keys| session::find(c, keys, &decoder)),
+            session_owners: database.look_ups(move |c, ids| session::find_owners(c, ids, &hashes)),
             database,
             pool: HashPool::new(Limits {
                 threads: settings.hash_threads.get(),

@@ -25,10 +25,9 @@ use diesel::prelude::QueryResult;
 use diesel::sqlite::SqliteConnection;
 
 pub use self::kept::kept;
-pub use self::look_ups::{LookUps, Remembered};
+pub use self::look_ups::LookUps;
 pub use self::migrations::MigrateError;
 use self::sqlite::Durability;
-pub use self::sqlite::Table;
 pub use self::url::DatabaseUrl;
 pub use self::user_table::UserTable;
 

@@ -13,13 +13,10 @@ pub mod user;
 
 pub use self::columns::{Timestamp, UserId};
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use diesel::prelude::QueryResult;
 use diesel::result::Error;
-
-use crate::db::Remembered;
 
 /// The primary key of a row, and the one that it has if the row is in another
 /// form: a clear key that has not been sealed yet. The first tells them apart.
@@ -29,25 +26,6 @@ pub struct RowKeys {
     pub key: String,
     /// Looked for only where there is no such row.
     pub or_else: Option<String>,
-}
-
-impl Remembered for RowKeys {
-    type Kept = Box<str>;
-    type Sought = str;
-
-    fn sought(&self) -> &str {
-        &self.key
-    }
-
-    fn kept(&self) -> Box<str> {
-        // The other key may be one that could be presented to us.
-        self.key.as_str().into()
-    }
-
-    fn texts(&self) -> [Cow<'_, str>; 2] {
-        let key = self.key.as_str();
-        [key, self.or_else.as_deref().unwrap_or(key)].map(Cow::Borrowed)
-    }
 }
 
 impl RowKeys {

@@ -1,14 +1,10 @@
 //! SQLite: one reader connection a thread, one writer thread for the process.
 
-mod changes;
-mod commits;
 mod reader;
-mod roll;
 mod wal_index;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -17,15 +13,10 @@ use diesel::connection::{
 };
 use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel::sqlite::SqliteConnection;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-pub use self::changes::Table;
-pub(super) use self::changes::Tag;
-use self::commits::Commits;
-pub(super) use self::commits::{Moment, Stamp, Standing};
 use self::reader::Readers;
-use self::roll::Roll;
+use self::wal_index::WalIndex;
 use super::{Connection, DatabaseError, LOCK_WAIT, OpenError, UserTable};
 
 /// Writes that may wait for the writer thread.
@@ -85,7 +76,7 @@ struct Job {
 pub(super) struct Sqlite {
     readers: Readers,
     writer: SyncSender<Job>,
-    commits: Arc<Commits>,
+    index: Option<WalIndex>,
 }
 
 impl Sqlite {
@@ -105,11 +96,11 @@ impl Sqlite {
             .batch_execute("SELECT 1 FROM sqlite_schema")
             .map_err(ConnectionError::CouldntSetupConfiguration)
             .map_err(open_error)?;
-        let commits = Arc::new(Commits::new(path));
+        let index = WalIndex::open(path);
         let (writer, jobs) = sync_channel(QUEUE);
         let connect = {
-            let (path, users, commits) = (path.to_owned(), users.clone(), Arc::clone(&commits));
-            move || Writer::connect(&path, &users, &commits)
+            let (path, user_table) = (path.to_owned(), user_table.clone());
+            move || Writer::connect(&path, user_table.as_deref())
         };
         let first = connect().map_err(open_error)?;
         std::thread::Builder::new()
@@ -118,47 +109,8 @@ impl Sqlite {
         Ok(Self {
             readers: Readers::new(path.to_owned(), user_table),
             writer,
-            commits,
+            index,
         })
-    }
-
-    /// How the write-ahead log stands now; `None` if that cannot be told.
-    pub(super) fn standing(&self) -> Option<Standing> {
-        self.commits.standing()
-    }
-
-    /// Whether what has that stamp is true at that moment.
-    pub(super) fn still_holds(&self, stamp: Stamp, now: Moment) -> bool {
-        self.commits.still_holds(stamp, now)
-    }
-
-    /// What a key of a table goes by.
-    pub(super) fn tag(&self, table: Table, key: &[u8]) -> Tag {
-        self.commits.changes().tag(table, key)
-    }
-
-    /// Whether it is known without a look that the table has none of these keys.
-    /// Only where a [`Standing`] with a moment was just got.
-    pub(super) fn lacks(&self, table: Table, tags: &[Tag]) -> bool {
-        let roll = self.commits.roll(table);
-        roll.is_some_and(|roll| roll.lacks(&self.commits, tags))
-    }
-
-    /// A key was looked for that the table has not. Many such, and all its keys are
-    /// read, so that no more of them have to be looked for.
-    pub(super) fn miss(self: &Arc<Self>, table: Table) {
-        let is_worth_while = self.commits.roll(table).is_some_and(Roll::miss);
-        if is_worth_while && let Ok(runtime) = Handle::try_current() {
-            let sqlite = Arc::clone(self);
-            runtime.spawn_blocking(move || sqlite.take_roll(table));
-        }
-    }
-
-    /// Reads all keys of a table, which takes its time.
-    pub(super) fn take_roll(&self, table: Table) {
-        if let Some(roll) = self.commits.roll(table) {
-            roll.fill(&self.commits, &self.readers);
-        }
     }
 
     pub(super) fn read<T>(
@@ -168,13 +120,15 @@ impl Sqlite {
         self.readers.read(work)
     }
 
-    /// Runs a read of the least size; `standing` is from before it.
+    /// Runs a read by key, which may share a snapshot with those before it.
     pub(super) fn look_up<T>(
         &self,
-        standing: Option<&Standing>,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
     ) -> Result<T, DatabaseError> {
-        self.readers.look_up(standing, work)
+        // Before the read: a commit in between makes the snapshot look older than it
+        // is, never newer.
+        let state = self.index.as_ref().and_then(WalIndex::state);
+        self.readers.look_up(state, work)
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -264,33 +218,14 @@ fn connect(
 /// The one connection that writes.
 struct Writer {
     connection: SqliteConnection,
-    commits: Arc<Commits>,
     durability: Durability,
-    /// The schema that it was set up for, and whether it tells of all that it changes
-    /// there.
-    schema: i64,
-    tells: bool,
-    /// Whether another one is needed.
-    is_outdated: bool,
 }
 
 impl Writer {
-    fn connect(path: &Path, users: &UserTable, commits: &Arc<Commits>) -> ConnectionResult<Self> {
-        let mut connection = connect(path, WRITER_PRAGMAS, users.sqlite_setup().as_deref())?;
-        let schema = changes::schema_version(&mut connection)
-            .map_err(ConnectionError::CouldntSetupConfiguration)?;
-        let told = changes::tell_of(&mut connection, users, commits.changes());
-        if let Err(reason) = &told {
-            tracing::warn!(%reason, "each of our commits will make all that is remembered out of date");
-        }
-        commits.set_tells(told.is_ok());
+    fn connect(path: &Path, user_table: Option<&str>) -> ConnectionResult<Self> {
         Ok(Self {
-            connection,
-            commits: Arc::clone(commits),
+            connection: connect(path, WRITER_PRAGMAS, user_table)?,
             durability: Durability::Synced,
-            schema,
-            tells: told.is_ok(),
-            is_outdated: false,
         })
     }
 
@@ -319,11 +254,7 @@ impl Writer {
             refuse_all(group, &error.to_string());
             return;
         }
-        let writing = self.commits.write();
         let connection = &mut self.connection;
-        let before = changes::data_version(connection).ok();
-        self.is_outdated = changes::schema_version(connection) != Ok(self.schema);
-        let tells = self.tells && !self.is_outdated && before.is_some();
         let mut replies = Vec::with_capacity(group.len());
         for job in group {
             // A job that panics loses its savepoint and its answer, nobody else's.
@@ -339,7 +270,6 @@ impl Writer {
         if committed.is_err() {
             let _ = Connection::Sqlite(connection).rollback();
         }
-        writing.end(|| tells && changes::data_version(connection).ok() == before);
         for reply in replies {
             reply(match &committed {
                 Ok(()) => Ok(()),
@@ -363,7 +293,7 @@ fn write_jobs(
         // state in which Diesel refuses everything from then on.
         let is_broken =
             AnsiTransactionManager::is_broken_transaction_manager(&mut writer.connection);
-        if is_broken || writer.is_outdated {
+        if is_broken {
             match connect() {
                 Ok(new) => writer = new,
                 Err(error) => tracing::error!(%error, "the database cannot be opened again"),

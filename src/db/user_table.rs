@@ -80,14 +80,7 @@ impl UserTable {
         self.schema.is_some()
     }
 
-    /// The columns that tell who somebody is: all but when they last logged in.
-    pub(super) fn lasting_columns() -> String {
-        let lasting = |name: &&str| *name != "last_login";
-        let columns: Vec<&str> = COLUMNS.into_iter().filter(lasting).collect();
-        columns.join(", ")
-    }
-
-    pub(super) fn quoted(&self) -> String {
+    fn quoted(&self) -> String {
         match &self.schema {
             Some(schema) => format!("\"{schema}\".\"{}\"", self.name),
             None => format!("\"{}\"", self.name),

@@ -1,8 +1,6 @@
 //! Column types that read what Django's two databases hold, and write what
 //! Django writes.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -11,29 +9,10 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types;
 use diesel::sqlite::Sqlite;
 
-use crate::db::Remembered;
-
 /// A user's primary key: `integer` or `bigint`, as the project made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::BigInt)]
 pub struct UserId(pub i64);
-
-impl Remembered for UserId {
-    type Kept = Self;
-    type Sought = Self;
-
-    fn sought(&self) -> &Self {
-        self
-    }
-
-    fn kept(&self) -> Self {
-        *self
-    }
-
-    fn texts(&self) -> [Cow<'_, str>; 2] {
-        [self.0.to_string().into(), self.0.to_string().into()]
-    }
-}
 
 impl std::fmt::Display for UserId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -19,8 +19,7 @@ use diesel::prelude::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::commits::Standing;
-use super::wal_index::Version;
+use super::wal_index::{State, Version};
 use super::{READER_PRAGMAS, connect};
 use crate::db::{Connection, DatabaseError};
 
@@ -78,23 +77,22 @@ impl Readers {
         })
     }
 
-    /// The same for a look-up, which may be one of many; `standing` is from
-    /// before it. Not for a blocking thread of a runtime, whose tasks are run by
-    /// another.
+    /// The same for a look-up, which may be one of many; `state` is from before it.
+    /// Not for a blocking thread of a runtime, whose tasks another thread runs.
     pub(super) fn look_up<T>(
         &self,
-        standing: Option<&Standing>,
+        state: Option<State>,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
     ) -> Result<T, DatabaseError> {
         self.with(|reader| {
-            let version = standing.map(|standing| standing.state.version);
+            let version = state.map(|state| state.version);
             if reader.snapshot.is_none() || reader.snapshot != version {
                 reader.close()?;
                 if reader.is_one_of_many()
-                    && let Some(standing) = standing
-                    && !standing.state.awaits_checkpoint
+                    && let Some(state) = state
+                    && !state.awaits_checkpoint
                 {
-                    reader.open(standing.state.version)?;
+                    reader.open(state.version)?;
                 }
             }
             work(&mut Connection::Sqlite(&mut reader.connection))
@@ -202,6 +200,9 @@ mod tests {
     use super::*;
     use crate::db::{Connection, UserTable};
 
+    /// Far more than a busy machine needs.
+    const TRIES: u32 = 100_000;
+
     struct Fixture {
         folder: tempfile::TempDir,
         sqlite: Sqlite,
@@ -237,14 +238,13 @@ mod tests {
         }
 
         fn look_up(&self) -> i32 {
-            let standing = self.sqlite.standing();
             let newest = |c: &mut Connection<'_>| match c {
                 Connection::Sqlite(c) => {
                     diesel::select(sql::<Integer>("(SELECT max(n) FROM t)")).get_result(*c)
                 }
                 Connection::Postgres(_) => unreachable!(),
             };
-            self.sqlite.look_up(standing.as_ref(), newest).unwrap()
+            self.sqlite.look_up(newest).unwrap()
         }
 
         fn has_snapshot(&self) -> bool {
@@ -256,11 +256,15 @@ mod tests {
             })
         }
 
-        /// Looks up until there is a snapshot; a slow machine may take its time.
+        /// Looks up until there is a snapshot; on a busy machine that takes more tries.
         fn take_snapshot(&self, number: i32) {
-            while !self.has_snapshot() {
+            for _ in 0..TRIES {
+                if self.has_snapshot() {
+                    return;
+                }
                 assert_eq!(self.look_up(), number);
             }
+            panic!("no snapshot after {TRIES} look-ups");
         }
 
         /// Whether the log can be emptied: only if nobody reads there.
@@ -301,9 +305,13 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.take_snapshot(0);
         assert!(!fixture.empties_log(), "the snapshot is in the log");
-        while fixture.has_snapshot() {
+        for _ in 0..TRIES {
+            if !fixture.has_snapshot() {
+                break;
+            }
             tokio::time::sleep(HOLD).await;
         }
+        assert!(!fixture.has_snapshot());
         assert!(fixture.empties_log());
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// A header is 48 bytes, and there twice.
-pub(super) const HEADER: usize = 12;
+const HEADER: usize = 12;
 /// Both headers, and the word behind them.
 const WORDS: usize = 2 * HEADER + 1;
 /// From so many frames on each commit tries to copy them: SQLite's
@@ -17,7 +17,7 @@ const CHECKPOINT: u32 = 1000;
 /// index, which every commit changes. It is what SQLite itself compares to see
 /// whether what a connection knows is still true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::db) struct Version(pub(super) [u32; HEADER]);
+pub(super) struct Version([u32; HEADER]);
 
 impl Version {
     /// SQLite's `isInit`, a byte.
@@ -35,7 +35,7 @@ impl Version {
 
 /// How the log stands.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::db) struct State {
+pub(super) struct State {
     pub(super) version: Version,
     /// Whether the next commit would like to find no reader in the log.
     pub(super) awaits_checkpoint: bool,
@@ -49,7 +49,7 @@ impl WalIndex {
     pub(super) fn open(database: &Path) -> Option<Self> {
         let mapped = Self::map(database);
         if let Err(error) = &mapped {
-            tracing::warn!(%error, "no look-up will be remembered: no write-ahead log index");
+            tracing::warn!(%error, "look-ups will share no snapshots: no write-ahead log index");
         }
         mapped.ok().map(Self)
     }
