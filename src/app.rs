@@ -22,7 +22,7 @@ use url::Url;
 
 use self::connection::{Attendant, Patience};
 use self::stop::{Signals, stop_by_signal};
-use crate::auth::{Auth, Clock};
+use crate::auth::{self, Auth, Clock};
 use crate::db::{Database, MigrateError, OpenError};
 use crate::http::client_ip::TrustedProxies;
 use crate::http::csrf::Csrf;
@@ -37,7 +37,9 @@ use crate::telemetry::RequestSpan;
 /// A connection that is being closed is read for so long, lest the client lose
 /// the answer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often what has run out is deleted.
+/// How long a hashing thread keeps its memory when no login comes.
+const HASHING_IDLE: Duration = Duration::from_secs(10);
+/// How often expired rows are deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
 /// How often the kinds of password hashes are looked through.
 const LEARN_INTERVAL: Duration = Duration::from_secs(3600);
@@ -91,7 +93,7 @@ impl Application {
         let listener = std::net::TcpListener::bind(settings.bind).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         let database = open(settings)?;
-        let auth = Auth::new(settings, database, clock)?;
+        let auth = Auth::new(auth_config(settings), database, clock)?;
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
         let state = services.server.clone();
@@ -217,7 +219,7 @@ async fn learn(auth: Auth) {
     loop {
         // The first comes at once.
         ticks.tick().await;
-        if let Err(error) = auth.learn_workload().await {
+        if let Err(error) = auth.passwords.learn_workload().await {
             tracing::warn!(%error, "could not look through the password hashes");
         }
     }
@@ -237,8 +239,28 @@ pub fn open(settings: &Settings) -> Result<Database, StartError> {
     Ok(Database::open(url, users, pool)?)
 }
 
+/// What the rules go by.
+pub fn auth_config(settings: &Settings) -> auth::Config {
+    auth::Config {
+        secret_keys: settings.secret_keys.clone(),
+        storage: settings.storage,
+        hasher: settings.hasher,
+        upgrades_hashes: settings.upgrades_hashes,
+        hash_limits: auth::password::pool::Limits {
+            threads: settings.hash_threads.get(),
+            queue: settings.hash_queue.get(),
+            nice: settings.hash_nice,
+            idle: HASHING_IDLE,
+        },
+        session_age: settings.session_age,
+        session_idle: settings.session_idle,
+        throttle: settings.throttle,
+        event_age: settings.event_age,
+    }
+}
+
 fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAddr) -> Services {
-    let age = auth.session_age().as_secs();
+    let age = auth.sessions.age().as_secs();
     Services {
         auth: web::Data::new(auth),
         csrf: web::Data::new(Csrf {

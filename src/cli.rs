@@ -182,7 +182,11 @@ async fn clear_sessions(settings: &Settings) -> Result<(), CliError> {
 /// The rules, on the migrated database.
 fn auth(settings: &Settings) -> Result<Auth, CliError> {
     let database = crate::app::open(settings)?;
-    Ok(Auth::new(settings, database, Clock::system())?)
+    Ok(Auth::new(
+        crate::app::auth_config(settings),
+        database,
+        Clock::system(),
+    )?)
 }
 
 /// Adds a flag for each setting, to every command.

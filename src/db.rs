@@ -7,8 +7,8 @@
 //! through an r2d2 pool, on blocking threads. No SQL stands here but what a
 //! connection needs at its start, and what [`inspect`] asks about the database.
 
+mod cached;
 pub mod inspect;
-mod kept;
 pub mod look_ups;
 mod migrations;
 mod postgres;
@@ -24,7 +24,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::QueryResult;
 use diesel::sqlite::SqliteConnection;
 
-pub use self::kept::kept;
+pub use self::cached::cached;
 pub use self::look_ups::LookUps;
 pub use self::migrations::MigrateError;
 use self::sqlite::Durability;

@@ -18,8 +18,8 @@ use std::collections::HashMap;
 use diesel::prelude::QueryResult;
 use diesel::result::Error;
 
-/// The primary key of a row, and the one that it has if the row is in another
-/// form: a clear key that has not been sealed yet. The first tells them apart.
+/// The primary key of a row, and the one that it has while it is in another form: a
+/// plaintext key that has not been sealed yet.
 #[derive(Clone)]
 pub struct RowKeys {
     /// The key.
@@ -38,16 +38,16 @@ impl RowKeys {
             .collect()
     }
 
-    /// The row among those found.
-    fn choose<'a, V>(&self, found: &'a HashMap<String, V>) -> Option<&'a V> {
-        let or_else = || self.or_else.as_ref().and_then(|key| found.get(key));
-        found.get(&self.key).or_else(or_else)
+    /// The row among those found, with its key.
+    fn choose<'a, V>(&self, found: &'a HashMap<String, V>) -> Option<(&'a String, &'a V)> {
+        let or_else = || found.get_key_value(self.or_else.as_ref()?);
+        found.get_key_value(&self.key).or_else(or_else)
     }
 }
 
-/// A row that may be missing, or that nobody can read: SQLite keeps what it is
-/// given, a BLOB in a column of text too. Such a row is as good as none, so
-/// that it lets nobody in, and troubles nobody but its owner.
+/// A row that may be missing or unreadable: SQLite stores what it is given, a BLOB in
+/// a column of text too. An unreadable row counts as missing: it lets nobody in, and
+/// affects only its owner.
 fn readable<T>(result: QueryResult<T>) -> QueryResult<Option<T>> {
     match result {
         Ok(row) => Ok(Some(row)),

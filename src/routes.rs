@@ -11,7 +11,7 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::{Resource, Route, cookie, web};
 
 use crate::auth::Auth;
-use crate::auth::session::USER_ID;
+use crate::auth::sessions::USER_ID;
 use crate::handlers::{
     account, health, login, logout, not_found, obtain_token, static_files, user,
 };

@@ -8,7 +8,7 @@ use portcullis::auth::keyring::Keyring;
 use portcullis::auth::{Device, SessionKey, Token};
 use portcullis::django::{SecretKey, SecretKeys};
 use portcullis::models::UserId;
-use portcullis::settings::Storage;
+use portcullis::auth::Storage;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

@@ -49,15 +49,15 @@ impl std::fmt::Debug for Device {
     }
 }
 
-/// Where a request comes from, and by which door.
+/// Where a request comes from, and by which entry point.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
     /// The address; `None` if it is on this machine and came over no network.
     pub address: Option<IpAddr>,
     /// The browser, if it is one that we know again.
     pub device: Option<Device>,
-    /// The path, or the name of another door.
-    pub door: String,
+    /// The path, or the command line.
+    pub entry_point: String,
     /// The request's id in the log; may be empty.
     pub request_id: String,
 }
@@ -66,7 +66,7 @@ impl Client {
     /// An admin at the command line.
     pub fn command_line() -> Self {
         Self {
-            door: "command line".to_owned(),
+            entry_point: "command line".to_owned(),
             ..Self::default()
         }
     }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::models::Timestamp;
+
 /// The system's clock, moved by an offset that only tests set.
 #[derive(Clone, Default)]
 pub struct Clock {
@@ -22,6 +24,16 @@ impl Clock {
         let offset = TimeDelta::seconds(self.offset_seconds.load(Ordering::Relaxed));
         let now = Utc::now();
         now.checked_add_signed(offset).unwrap_or(now)
+    }
+
+    /// The same, as the database keeps it.
+    pub fn timestamp(&self) -> Timestamp {
+        Timestamp::new(self.now())
+    }
+
+    /// The same, in milliseconds since 1970.
+    pub fn millis(&self) -> i64 {
+        self.now().timestamp_millis()
     }
 
     /// Moves this clock and all its clones, forward or back.

@@ -14,6 +14,11 @@
 //! NEVER CHANGE the formats or `TOKEN_PURPOSE`: every token out there would
 //! be void.
 
+mod session_key;
+mod token;
+
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -21,11 +26,11 @@ use rand::{CryptoRng, Rng};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::session_key::SessionKey;
-use super::token::Token;
 use crate::django::{SecretKey, SecretKeys};
 use crate::models::{RowKeys, UserId};
-use crate::settings::Storage;
+
+pub use self::session_key::SessionKey;
+pub use self::token::Token;
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -35,11 +40,21 @@ const SELECTOR_BYTES: usize = 8;
 const DIGEST_BYTES: usize = 21;
 const VERIFIER_HEX: usize = 24;
 
-/// Makes keys, and turns them into what the database holds.
+/// How keys are kept in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// As digests: nothing in the database can be used to log in.
+    Sealed,
+    /// As plaintext, which Django expects where it shares the tables.
+    Django,
+}
+
+/// Makes keys, and turns them into what the database holds; cheap to clone.
+#[derive(Clone)]
 pub struct Keyring {
     storage: Storage,
     /// `k_token` of the current secret key, then of the fallbacks, keyed.
-    token_keys: Vec<HmacSha256>,
+    token_keys: Arc<[HmacSha256]>,
 }
 
 impl Keyring {
@@ -116,7 +131,7 @@ impl Keyring {
     }
 }
 
-/// The row key of a clear token's row, once it is sealed.
+/// What seals the plaintext row key of a token.
 pub(super) fn seal_token(wire: &str) -> String {
     let digest = Sha256::digest(wire.as_bytes());
     let mut bytes = [0; SELECTOR_BYTES + DIGEST_BYTES];
@@ -133,7 +148,7 @@ pub(super) fn seal_token(wire: &str) -> String {
     format!("${}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// The row key of a clear session's row, once it is sealed.
+/// What seals the plaintext row key of a session.
 pub(super) fn seal_session(wire: &str) -> String {
     let mut text = URL_SAFE_NO_PAD.encode(Sha256::digest(wire.as_bytes()));
     text.truncate(39);

@@ -1,11 +1,9 @@
 //! Logging in: the check of the credentials, and what a good login stores.
 
-use std::sync::atomic::Ordering;
-
 use diesel::prelude::QueryResult;
 
-use super::event::{Event, Kind};
-use super::throttle::Reservation;
+use super::audit::{Event, Kind};
+use super::throttle::{Assessment, Reservation};
 use super::{Auth, AuthError, Client, Credentials, SessionKey, Token, password};
 use crate::db::Connection;
 use crate::models::user::User;
@@ -22,50 +20,6 @@ pub struct LogIn {
 }
 
 impl Auth {
-    /// The active user of that name and password, and the place that the
-    /// attempt has in the throttle's counters.
-    ///
-    /// Every refusal is the same [`AuthError::InvalidCredentials`], after the
-    /// same hashing, whether the name, the password or the account is wrong.
-    async fn authenticate(
-        &self,
-        credentials: &Credentials,
-        client: &Client,
-    ) -> Result<(User, Option<Reservation>), AuthError> {
-        // First of all: what will find no room is told so before any other work.
-        let ticket = self.0.pool.reserve(&client.network())?;
-        let candidate = self.find_candidate(credentials.username(), client).await?;
-        let (ticket, reservation) = self.reserve(&candidate, client, ticket).await?;
-        let mark = reservation.as_ref().map(Reservation::failure_mark);
-        let may_pass = candidate.user.as_ref().is_some_and(|user| user.is_active);
-        let encoded = candidate.user.as_ref().map(|user| user.password.clone());
-        let workload = self.0.workload.with(encoded.as_deref());
-        let password = credentials.password();
-        let is_right = ticket
-            .run(async move |lane| {
-                if let Some(mark) = mark {
-                    mark.store(true, Ordering::Release);
-                }
-                let text = password.as_deref().unwrap_or_default();
-                // Without a usable password there is nothing to compare, but
-                // the work is done all the same.
-                let encoded = encoded.as_deref().filter(|_| password.is_some());
-                password::check(encoded, text, may_pass, &workload, &lane).await
-            })
-            .await?;
-        let reason = match candidate.user {
-            Some(user) if is_right => {
-                reservation.as_ref().inspect(|taken| taken.forgive());
-                return Ok((user, reservation));
-            }
-            Some(user) if !may_pass => Event::of(Kind::LoginFailed, &user, "inactive user"),
-            Some(user) => Event::of(Kind::LoginFailed, &user, "wrong password"),
-            None => Event::of_nobody(Kind::LoginFailed, "no such user"),
-        };
-        self.fail(reservation, reason, client).await?;
-        Err(AuthError::InvalidCredentials)
-    }
-
     /// Logs a user in: one token, one new session, `last_login`, and the
     /// upgraded hash, together or not at all.
     ///
@@ -77,84 +31,76 @@ impl Auth {
         presented: Option<SessionKey>,
         client: &Client,
     ) -> Result<LogIn, AuthError> {
-        let auth = self.clone();
-        let finish = move |c: &mut Connection<'_>, user: &User, upgraded: Option<&str>| {
-            auth.store_login(c, user, upgraded, presented.as_ref())
+        let (tokens, sessions) = (self.tokens.clone(), self.sessions.clone());
+        let store = move |c: &mut Connection<'_>, user: &User, upgraded: Option<&str>| {
+            let token = tokens.get_or_insert(c, user.id)?;
+            let data = match presented {
+                Some(key) => sessions.end(c, &key, user)?,
+                None => None,
+            };
+            let encoded = upgraded.unwrap_or(&user.password);
+            let session = sessions.start(c, user.id, encoded, data.unwrap_or_default())?;
+            Ok(LogIn {
+                user: user.id,
+                token,
+                session,
+            })
         };
-        let now = Some(self.now());
-        self.finish_login(credentials, client, now, "token and session", finish)
+        let now = Some(self.clock.timestamp());
+        self.finish_login(credentials, client, now, "token and session", store)
             .await
-    }
-
-    fn store_login(
-        &self,
-        connection: &mut Connection<'_>,
-        user: &User,
-        upgraded: Option<&str>,
-        presented: Option<&SessionKey>,
-    ) -> QueryResult<LogIn> {
-        let token = self.store_token(connection, user.id)?;
-        let data = match presented {
-            Some(key) => self.end_session(connection, key, user)?,
-            None => None,
-        };
-        let encoded = upgraded.unwrap_or(&user.password);
-        let data = data.unwrap_or_default();
-        let session = self.start_session(connection, user.id, encoded, data)?;
-        Ok(LogIn {
-            user: user.id,
-            token,
-            session,
-        })
     }
 
     /// The user's one token: the one there is, or a new one.
     ///
-    /// DRF's `obtain_auth_token`: no session, and no note of the login in the
-    /// user's row.
+    /// DRF's `obtain_auth_token`: it starts no session and leaves `last_login` alone.
     pub async fn obtain_token(
         &self,
         credentials: &Credentials,
         client: &Client,
     ) -> Result<Token, AuthError> {
-        let auth = self.clone();
-        let finish = move |c: &mut Connection<'_>, user: &User, _: Option<&str>| {
-            auth.store_token(c, user.id)
+        let tokens = self.tokens.clone();
+        let store = move |c: &mut Connection<'_>, user: &User, _: Option<&str>| {
+            tokens.get_or_insert(c, user.id)
         };
-        self.finish_login(credentials, client, None, "token", finish)
+        self.finish_login(credentials, client, None, "token", store)
             .await
     }
 
     /// Checks the credentials, and stores all that comes of a good login in one
-    /// transaction: `finish` adds what the client gets.
+    /// transaction: `store` adds what the client gets.
     async fn finish_login<T: Send + 'static>(
         &self,
         credentials: &Credentials,
         client: &Client,
         last_login: Option<Timestamp>,
         gives: &'static str,
-        finish: impl FnOnce(&mut Connection<'_>, &User, Option<&str>) -> QueryResult<T> + Send + 'static,
+        store: impl FnOnce(&mut Connection<'_>, &User, Option<&str>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, AuthError> {
         let (user, reservation) = self.authenticate(credentials, client).await?;
-        let upgraded = self.upgraded_hash(&user, credentials, client).await?;
-        let (auth, by) = (self.clone(), client.clone());
-        let place = reservation.as_ref().map(|taken| taken.place().clone());
+        let upgraded = self
+            .passwords
+            .upgraded_hash(&user.password, credentials, client)
+            .await?;
+        let (throttle, by) = (self.throttle.clone(), client.clone());
+        let slot = reservation.as_ref().map(|taken| taken.slot().clone());
         let login = self
-            .write_noting(client, move |c, events| {
+            .audit
+            .write(client, move |c, events| {
                 let upgraded = upgraded.as_deref();
                 if !models::user::record_login(c, &user, last_login, upgraded)? {
                     return Ok(None);
                 }
-                if let Some(place) = place {
-                    auth.succeed(c, &place, user.id, &by)?;
+                if let Some(slot) = slot {
+                    throttle.succeed(c, &slot, user.id, &by)?;
                 }
-                events.note(Event::of(Kind::Login, &user, gives));
+                events.push(Event::of(Kind::Login, &user, gives));
                 if let Some(upgraded) = upgraded {
                     let [old, new] = [&user.password, upgraded].map(password::describe);
                     let detail = format!("{old} to {new}");
-                    events.note(Event::of(Kind::HashUpgraded, &user, detail));
+                    events.push(Event::of(Kind::HashUpgraded, &user, detail));
                 }
-                finish(c, &user, upgraded).map(Some)
+                store(c, &user, upgraded).map(Some)
             })
             .await?;
         if let (Some(_), Some(taken)) = (&login, reservation) {
@@ -163,16 +109,67 @@ impl Auth {
         login.ok_or(AuthError::InvalidCredentials)
     }
 
-    async fn upgraded_hash(
+    /// The active user of that name and password, and the attempt's slot in the
+    /// throttle's counters.
+    ///
+    /// Every refusal is the same [`AuthError::InvalidCredentials`], after the
+    /// same hashing, whether the name, the password or the account is wrong.
+    async fn authenticate(
         &self,
-        user: &User,
         credentials: &Credentials,
         client: &Client,
-    ) -> Result<Option<String>, AuthError> {
-        let is_outdated = self.0.upgrades_hashes && self.0.hasher.must_update(&user.password);
-        match credentials.password().filter(|_| is_outdated) {
-            Some(password) => self.hash_for(client, password).await.map(Some),
-            None => Ok(None),
-        }
+    ) -> Result<(User, Option<Reservation>), AuthError> {
+        // First: a login that finds no room must cost nothing else.
+        let ticket = self.passwords.reserve(client)?;
+        let (user, assessment) = self.find_user(credentials, client).await?;
+        let (ticket, reservation) = match assessment {
+            None => (ticket, None),
+            Some(assessment) => {
+                let pool = self.passwords.pool();
+                let reserving =
+                    self.throttle
+                        .reserve(&assessment, user.as_ref(), client, ticket, pool);
+                let (ticket, taken) = reserving.await?;
+                (ticket, Some(taken))
+            }
+        };
+        let being_checked = reservation.as_ref().map(Reservation::failure_flag);
+        let is_right = self
+            .passwords
+            .check(ticket, user.as_ref(), credentials, being_checked)
+            .await?;
+        let reason = match user {
+            Some(user) if is_right => {
+                reservation.as_ref().inspect(|taken| taken.forgive());
+                return Ok((user, reservation));
+            }
+            Some(user) if !user.is_active => Event::of(Kind::LoginFailed, &user, "inactive user"),
+            Some(user) => Event::of(Kind::LoginFailed, &user, "wrong password"),
+            None => Event::without_user(Kind::LoginFailed, "no such user"),
+        };
+        self.throttle.fail(reservation, reason, client).await?;
+        Err(AuthError::InvalidCredentials)
+    }
+
+    /// The user of that name, and how the counters stand: one read.
+    async fn find_user(
+        &self,
+        credentials: &Credentials,
+        client: &Client,
+    ) -> Result<(Option<User>, Option<Assessment>), AuthError> {
+        let throttle = self.throttle.clone();
+        let (name, client) = (credentials.username().map(str::to_owned), client.clone());
+        let found = self
+            .database
+            .read(move |c| {
+                let user = match &name {
+                    Some(name) => models::user::find_by_username(c, name)?,
+                    None => None,
+                };
+                let assessment = throttle.assess(c, user.as_ref(), name.as_deref(), &client)?;
+                Ok((user, assessment))
+            })
+            .await?;
+        Ok(found)
     }
 }

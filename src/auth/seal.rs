@@ -1,8 +1,8 @@
-//! Sealing what Django left in clear, for good.
+//! Sealing the plaintext keys that Django left.
 
 use diesel::prelude::QueryResult;
 
-use super::event::{Event, Kind};
+use super::audit::{Event, Kind};
 use super::keyring::{seal_session, seal_token};
 use super::{Auth, AuthError, Client};
 use crate::db::Connection;
@@ -21,11 +21,11 @@ pub enum Keys {
 }
 
 impl Auth {
-    /// How many keys of a table stand in clear.
-    pub async fn count_clear(&self, keys: Keys) -> Result<i64, AuthError> {
-        let counted = self.database().read(move |c| match keys {
-            Keys::Tokens => models::token::count_clear(c),
-            Keys::Sessions => models::session::count_clear(c),
+    /// How many keys of a table are plaintext.
+    pub async fn count_plaintext(&self, keys: Keys) -> Result<i64, AuthError> {
+        let counted = self.database.read(move |c| match keys {
+            Keys::Tokens => models::token::count_plaintext(c),
+            Keys::Sessions => models::session::count_plaintext(c),
         });
         Ok(counted.await?)
     }
@@ -35,31 +35,32 @@ impl Auth {
     /// A sealed row is found by the same key on the wire as before, so it can
     /// be stopped and started again at any point, while requests are answered.
     pub async fn seal_some(&self, keys: Keys) -> Result<usize, AuthError> {
-        self.write_noting(&Client::command_line(), move |c, events| {
-            let sealed = seal(c, keys)?;
-            if sealed > 0 {
-                let what = match keys {
-                    Keys::Tokens => "tokens",
-                    Keys::Sessions => "sessions",
-                };
-                events.note(Event::of_nobody(
-                    Kind::KeysSealed,
-                    format!("{sealed} {what}"),
-                ));
-            }
-            Ok(sealed)
-        })
-        .await
+        self.audit
+            .write(&Client::command_line(), move |c, events| {
+                let sealed = seal(c, keys)?;
+                if sealed > 0 {
+                    let what = match keys {
+                        Keys::Tokens => "tokens",
+                        Keys::Sessions => "sessions",
+                    };
+                    events.push(Event::without_user(
+                        Kind::KeysSealed,
+                        format!("{sealed} {what}"),
+                    ));
+                }
+                Ok(sealed)
+            })
+            .await
     }
 }
 
 fn seal(connection: &mut Connection<'_>, keys: Keys) -> QueryResult<usize> {
-    let clear = match keys {
-        Keys::Tokens => models::token::find_clear(connection, BATCH)?,
-        Keys::Sessions => models::session::find_clear(connection, BATCH)?,
+    let plaintext = match keys {
+        Keys::Tokens => models::token::find_plaintext(connection, BATCH)?,
+        Keys::Sessions => models::session::find_plaintext(connection, BATCH)?,
     };
-    for key in &clear {
-        // Gone meanwhile is as good as sealed.
+    for key in &plaintext {
+        // A row that is gone by now needs no seal.
         match keys {
             Keys::Tokens => {
                 models::token::replace_key(connection, key, &seal_token(key), None)?;
@@ -69,5 +70,5 @@ fn seal(connection: &mut Connection<'_>, keys: Keys) -> QueryResult<usize> {
             }
         }
     }
-    Ok(clear.len())
+    Ok(plaintext.len())
 }

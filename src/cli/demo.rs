@@ -5,7 +5,7 @@ use crate::app::Application;
 use crate::settings::{Settings, Values};
 use crate::telemetry;
 
-/// The seed's user.
+/// The reference app's user.
 const USERNAME: &str = "user123";
 const PASSWORD: &str = "securepassword";
 
@@ -20,16 +20,17 @@ pub(super) async fn demo(mut flags: Vec<(&'static str, String)>) -> Result<(), C
     telemetry::init(&settings);
     let application = Application::build(&settings)?;
     let auth = application.auth();
-    let password = auth.hash_password(PASSWORD.to_owned()).await?;
-    auth.create_user(
-        crate::auth::Profile {
-            username: USERNAME.to_owned(),
-            email: "user123@example.com".to_owned(),
-            ..Default::default()
-        },
-        password,
-    )
-    .await?;
+    let password = auth.passwords.hash(PASSWORD.to_owned()).await?;
+    auth.users
+        .create(
+            crate::auth::users::Profile {
+                username: USERNAME.to_owned(),
+                email: "user123@example.com".to_owned(),
+                ..Default::default()
+            },
+            password,
+        )
+        .await?;
     print_commands(&application);
     application.run_until_stopped().await?;
     Ok(())

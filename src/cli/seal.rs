@@ -3,10 +3,11 @@
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{CliError, auth};
+use crate::auth::Storage;
 use crate::auth::seal::Keys;
-use crate::settings::{Settings, Storage};
+use crate::settings::Settings;
 
-/// Seals every clear key. It may be stopped at any time, and run again.
+/// Seals every plaintext key. It may be stopped at any time, and run again.
 pub(super) async fn seal(settings: &Settings) -> Result<(), CliError> {
     if settings.storage == Storage::Django {
         return Err(CliError::message(
@@ -15,7 +16,7 @@ pub(super) async fn seal(settings: &Settings) -> Result<(), CliError> {
     }
     let auth = auth(settings)?;
     for (keys, name) in [(Keys::Tokens, "tokens"), (Keys::Sessions, "sessions")] {
-        let bar = ProgressBar::new(auth.count_clear(keys).await?.unsigned_abs());
+        let bar = ProgressBar::new(auth.count_plaintext(keys).await?.unsigned_abs());
         if let Ok(style) = ProgressStyle::with_template("{msg:8} {bar:40} {pos}/{len} {eta}") {
             bar.set_style(style);
         }

@@ -23,7 +23,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
     telemetry::init(&settings);
     allow_files(&settings);
     let application = Application::build(&settings)?;
-    let users = application.auth().count_users().await?;
+    let users = application.auth().users.count().await?;
     println!("Portcullis listens on {}", application.address());
     println!("  address  {}", application.public_url());
     println!("  database {}", settings.database_url);

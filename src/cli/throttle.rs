@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::{CliError, auth, users};
-use crate::auth::throttle::Whose;
+use crate::auth::throttle::failures::Whose;
 use crate::settings::Settings;
 
 /// Counters that `list` shows.
@@ -44,7 +44,7 @@ pub(super) async fn throttle(
 }
 
 async fn list(settings: &Settings) -> Result<(), CliError> {
-    let rows = auth(settings)?.find_failures(SHOWN).await?;
+    let rows = auth(settings)?.throttle.find_failures(SHOWN).await?;
     if rows.is_empty() {
         println!("no failed logins");
         return Ok(());
@@ -81,7 +81,7 @@ async fn clear(settings: &Settings, args: ClearArgs) -> Result<(), CliError> {
         (None, Some(address)) => Whose::Network(address),
         (None, None) => Whose::All,
     };
-    let cleared = auth.clear_failures(whose).await?;
+    let cleared = auth.throttle.clear_failures(whose).await?;
     println!("cleared {cleared} counters");
     Ok(())
 }

@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::{CliError, auth, prompt};
+use crate::auth::Auth;
 use crate::auth::password::validation::Owner;
-use crate::auth::{Auth, Profile, ProfileError};
+use crate::auth::users::{Profile, ProfileError};
 use crate::models::user::User;
 use crate::settings::Settings;
 
@@ -79,9 +80,9 @@ pub(super) async fn create(
     };
     let password = prompt::new_password(args.no_input, &settings.password_policy, &owner)?;
     let auth = auth(settings)?;
-    let encoded = auth.hash_password(password).await?;
+    let encoded = auth.passwords.hash(password).await?;
     let username = profile.username.clone();
-    if !auth.create_user(profile, encoded).await? {
+    if !auth.users.create(profile, encoded).await? {
         return Err(CliError::message(format!(
             "there is a user {username:?} already; choose another name, or see changepassword"
         )));
@@ -104,8 +105,8 @@ pub(super) async fn change_password(
         email: &user.email,
     };
     let password = prompt::new_password(args.no_input, &settings.password_policy, &owner)?;
-    let encoded = auth.hash_password(password).await?;
-    if !auth.set_password(&user, encoded).await? {
+    let encoded = auth.passwords.hash(password).await?;
+    if !auth.users.set_password(&user, encoded).await? {
         return Err(no_such_user(&args.username));
     }
     println!(
@@ -119,9 +120,9 @@ pub(super) async fn token(settings: &Settings, args: TokenArgs) -> Result<(), Cl
     let auth = auth(settings)?;
     let user = find(&auth, &args.username).await?;
     let token = if args.reset {
-        auth.reset_token(&user).await?
+        auth.tokens.reset(&user).await?
     } else {
-        auth.get_or_create_token(&user).await?
+        auth.tokens.get_or_create(&user).await?
     };
     // The line of DRF's `drf_create_token`.
     println!(
@@ -133,7 +134,7 @@ pub(super) async fn token(settings: &Settings, args: TokenArgs) -> Result<(), Cl
 }
 
 pub(super) async fn find(auth: &Auth, username: &str) -> Result<User, CliError> {
-    let user = auth.find_user(username).await?;
+    let user = auth.users.find(username).await?;
     user.ok_or_else(|| no_such_user(username))
 }
 

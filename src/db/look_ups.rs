@@ -21,12 +21,18 @@ const BATCH: usize = 256;
 type Find<K, V> = dyn Fn(&mut Connection<'_>, &[K]) -> QueryResult<Vec<Option<V>>> + Send + Sync;
 type Answer<V> = Result<Option<V>, DatabaseError>;
 
-/// The look-ups of one kind.
-pub struct LookUps<K, V>(Way<K, V>);
+/// The look-ups of one kind; cheap to clone.
+pub struct LookUps<K, V>(Arc<Way<K, V>>);
 
 enum Way<K, V> {
     Sqlite(Arc<Sqlite>, Box<Find<K, V>>),
     Postgres(Arc<Batches<K, V>>),
+}
+
+impl<K, V> Clone for LookUps<K, V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 impl Database {
@@ -36,21 +42,21 @@ impl Database {
         find: impl Fn(&mut Connection<'_>, &[K]) -> QueryResult<Vec<Option<V>>> + Send + Sync + 'static,
     ) -> LookUps<K, V> {
         let find = Box::new(find);
-        LookUps(match &self.backend {
+        LookUps(Arc::new(match &self.backend {
             Backend::Sqlite(sqlite) => Way::Sqlite(Arc::clone(sqlite), find),
             Backend::Postgres(postgres) => Way::Postgres(Arc::new(Batches {
                 postgres: postgres.clone(),
                 find,
                 state: Mutex::default(),
             })),
-        })
+        }))
     }
 }
 
 impl<K: Send + 'static, V: Send + 'static> LookUps<K, V> {
     /// What there is under that key, not older than this call.
     pub async fn get(&self, key: K) -> Answer<V> {
-        match &self.0 {
+        match &*self.0 {
             Way::Sqlite(sqlite, find) => {
                 let mut found = sqlite.look_up(|c| find(c, std::slice::from_ref(&key)))?;
                 Ok(found.pop().flatten())

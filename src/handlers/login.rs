@@ -7,7 +7,8 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::auth::{Auth, Client, Credentials, LogIn};
+use crate::auth::login::LogIn;
+use crate::auth::{Auth, Client, Credentials};
 use crate::http::body::Body;
 use crate::http::cookies::RequestCookies;
 use crate::http::csrf::{self, Csrf};

@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::extract::{Authentication, CurrentUser};
 use super::session_cookie;
 use super::session_store::{self, Row};
-use crate::auth::session::SessionUser;
+use crate::auth::sessions::SessionUser;
 use crate::auth::{Auth, Token};
 
 /// Whether the request brings a token, good or bad: then no session counts.
@@ -40,7 +40,8 @@ async fn by_token(request: &ServiceRequest) -> Result<Option<CurrentUser>, ApiEr
     let invalid = ApiError::AuthenticationFailed("Invalid token.");
     let token = Token::parse(token).ok_or(ApiError::AuthenticationFailed("Invalid token."))?;
     let user = auth(request)?
-        .find_user_by_token(&token)
+        .tokens
+        .find_user(&token)
         .await?
         .ok_or(invalid)?;
     if !user.is_active {
@@ -83,10 +84,10 @@ async fn by_session(request: &ServiceRequest) -> Result<Option<CurrentUser>, Api
         user,
         authentication: Authentication::Session,
     };
-    match auth.find_user_by_session(&claim).await? {
+    match auth.sessions.find_user(&claim).await? {
         SessionUser::User(user) => Ok(Some(by_session(user))),
         SessionUser::UserOfOldKey(user) => {
-            let Some(renewed) = auth.renew_session(key, &user).await? else {
+            let Some(renewed) = auth.sessions.renew(key, &user).await? else {
                 return Ok(None);
             };
             session.renew();
@@ -96,7 +97,7 @@ async fn by_session(request: &ServiceRequest) -> Result<Option<CurrentUser>, Api
         }
         SessionUser::Nobody => Ok(None),
         SessionUser::Stale => {
-            auth.delete_session(key).await?;
+            auth.sessions.delete(key).await?;
             session_cookie::forget(http_request);
             Ok(None)
         }

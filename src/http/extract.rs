@@ -62,7 +62,7 @@ impl FromRequest for Client {
         ready(Ok(Self {
             address,
             device,
-            door: request.path().trim_end_matches('/').to_owned(),
+            entry_point: request.path().trim_end_matches('/').to_owned(),
             request_id: request_id.map(|id| id.to_string()).unwrap_or_default(),
         }))
     }

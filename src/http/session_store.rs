@@ -17,8 +17,9 @@ use actix_session::storage::{
 };
 use actix_session::{Session, SessionInsertError};
 use actix_web::cookie::time::Duration;
+use serde_json::Value;
 
-use crate::auth::session::{Claim, USER_ID};
+use crate::auth::sessions::{Claim, USER_ID};
 use crate::auth::{Auth, SessionKey};
 use crate::django::SessionData;
 
@@ -82,7 +83,7 @@ impl SessionStore for DjangoSessionStore {
         let Some(key) = SessionKey::parse(key.as_ref()) else {
             return Ok(None);
         };
-        let session = match self.auth.find_session(&key).await {
+        let session = match self.auth.sessions.find(&key).await {
             Ok(None) => return Ok(None),
             Ok(Some(session)) => session,
             Err(error) => {
@@ -91,8 +92,11 @@ impl SessionStore for DjangoSessionStore {
             }
         };
         let mut state = State::from(mark(ROW));
-        let entries = session.entries();
-        state.extend(entries.map(|(name, value)| (name.to_owned(), to_state(name, value))));
+        state.extend(
+            session
+                .iter()
+                .map(|(name, value)| (name.clone(), to_state(name, value))),
+        );
         Ok(Some(state))
     }
 
@@ -104,7 +108,7 @@ impl SessionStore for DjangoSessionStore {
         let key = match announced {
             Some(key) => key,
             None => {
-                let stored = self.auth.create_session(to_data(&state)).await;
+                let stored = self.auth.sessions.create(to_data(&state)).await;
                 stored.map_err(|error| SaveError::Other(error.into()))?
             }
         };
@@ -118,7 +122,7 @@ impl SessionStore for DjangoSessionStore {
         _ttl: &Duration,
     ) -> Result<StoreKey, UpdateError> {
         if let Some(key) = SessionKey::parse(store_key.as_ref()) {
-            let updated = self.auth.update_session(&key, &to_data(&state)).await;
+            let updated = self.auth.sessions.update(&key, &to_data(&state)).await;
             if !updated.map_err(|error| UpdateError::Other(error.into()))? {
                 tracing::debug!("a session ended while a request was changing it");
             }
@@ -127,14 +131,14 @@ impl SessionStore for DjangoSessionStore {
     }
 
     /// Never asked for: a session's life is not extended by the middleware,
-    /// with a write per request, but by [`Auth::find_session`].
+    /// with a write per request, but by [`Sessions::find`](crate::auth::sessions::Sessions::find).
     async fn update_ttl(&self, _key: &StoreKey, _ttl: &Duration) -> anyhow::Result<()> {
         Ok(())
     }
 
     async fn delete(&self, store_key: &StoreKey) -> anyhow::Result<()> {
         if let Some(key) = SessionKey::parse(store_key.as_ref()) {
-            self.auth.delete_session(&key).await?;
+            self.auth.sessions.delete(&key).await?;
         }
         Ok(())
     }
@@ -145,11 +149,10 @@ fn mark(name: &str) -> [(String, String); 1] {
 }
 
 /// actix-identity reads the user id as a text; old Djangos wrote a number.
-fn to_state(name: &str, value: &str) -> String {
-    let is_number = || value.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    match name {
-        USER_ID if is_number() => format!("\"{value}\""),
-        _ => value.to_owned(),
+fn to_state(name: &str, value: &Value) -> String {
+    match value {
+        Value::Number(id) if name == USER_ID => format!("\"{id}\""),
+        _ => value.to_string(),
     }
 }
 

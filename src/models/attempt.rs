@@ -12,24 +12,24 @@ use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use crate::db::{Connection, kept, on};
+use crate::db::{Connection, cached, on};
 use crate::schema::portcullis_attempt as attempt;
 
-/// A place that is reserved for so long is a failure: whoever held it has died.
+/// An attempt that is pending for so long is a failure: the process that held it died.
 const PENDING_MILLIS: i64 = 120_000;
 
-/// How many failures, and attempts in hand, a row takes.
+/// The limit of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// The three rows' numbers.
+pub struct Limit {
+    /// Failures and pending attempts that the row takes.
     pub failures: i64,
-    /// When a row that is made now is forgotten; `i64::MAX` for never.
+    /// When a row that is made now expires; `i64::MAX` for never.
     pub forget_at: i64,
 }
 
 /// The three rows that one attempt counts in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Slot {
     /// Whose login.
     pub account: String,
     /// The client as this account knows it.
@@ -38,7 +38,7 @@ pub struct Place {
     pub network: String,
 }
 
-impl Place {
+impl Slot {
     /// The keys of the rows, in the order in which they are touched.
     fn keys(&self) -> [(&str, &str); 3] {
         [
@@ -49,16 +49,16 @@ impl Place {
     }
 }
 
-/// What the rows of a [`Place`] take.
+/// The limits of a [`Slot`]'s rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rooms {
+pub struct Limits {
     /// The network, over all accounts.
-    pub network: Room,
+    pub network: Limit,
     /// The account, from everywhere.
-    pub account: Room,
-    /// The account from this client: when it is full, one at a time is let in
-    /// whenever the row is not blocked.
-    pub client: Room,
+    pub account: Limit,
+    /// The account from this client: once it is reached, one attempt at a time is
+    /// let in whenever the row is not blocked.
+    pub client: Limit,
 }
 
 /// A row.
@@ -71,18 +71,18 @@ pub struct Attempt {
     pub client: String,
     /// Logins that failed.
     pub failures: i64,
-    /// Places that are reserved.
+    /// Attempts that are being checked.
     pub pending: i64,
-    /// Until when they are.
+    /// After that, pending attempts are failures.
     pub pending_until: i64,
     /// No attempt before then.
     pub blocked_until: i64,
-    /// From then on the row counts for nothing.
+    /// When the row expires.
     pub forget_at: i64,
 }
 
 impl Attempt {
-    /// Places that are reserved at that moment.
+    /// Pending attempts at that time.
     pub fn pending_at(&self, now: i64) -> i64 {
         if self.pending_until <= now {
             0
@@ -91,14 +91,14 @@ impl Attempt {
         }
     }
 
-    /// Failures that count at that moment.
+    /// Failures that count at that time.
     pub fn failures_at(&self, now: i64) -> i64 {
-        let kept = if self.forget_at <= now {
+        let counted = if self.forget_at <= now {
             0
         } else {
             self.failures
         };
-        kept + self.pending - self.pending_at(now)
+        counted + self.pending - self.pending_at(now)
     }
 
     /// How long no attempt is allowed; 0 if one is.
@@ -149,31 +149,30 @@ const RESERVE: &str = "
                AND (a.pending = 0 OR a.pending_until <= $8)))
     RETURNING account, client";
 
-/// Reserves a place in each of the three rows, or in none.
+/// Counts a pending attempt in each of the three rows, or in none.
 ///
-/// It is one statement, so it is exact however many ask at once: a row is only
-/// touched while it has room, and whoever comes second finds what the first one
-/// has left.
+/// It is one statement, so it is exact however many ask at once: a row only changes
+/// while it is under its limit.
 pub fn reserve(
     connection: &mut Connection<'_>,
-    place: &Place,
-    rooms: &Rooms,
+    slot: &Slot,
+    limits: &Limits,
     now: i64,
 ) -> QueryResult<bool> {
-    let reserved: Vec<Key> = on!(connection, c => kept(diesel::sql_query(RESERVE)
-        .bind::<Text, _>(&place.network)
+    let reserved: Vec<Key> = on!(connection, c => cached(diesel::sql_query(RESERVE)
+        .bind::<Text, _>(&slot.network)
         .bind::<BigInt, _>(now + PENDING_MILLIS)
-        .bind::<BigInt, _>(rooms.network.forget_at)
-        .bind::<Text, _>(&place.account)
-        .bind::<BigInt, _>(rooms.account.forget_at)
-        .bind::<Text, _>(&place.client)
-        .bind::<BigInt, _>(rooms.client.forget_at)
+        .bind::<BigInt, _>(limits.network.forget_at)
+        .bind::<Text, _>(&slot.account)
+        .bind::<BigInt, _>(limits.account.forget_at)
+        .bind::<Text, _>(&slot.client)
+        .bind::<BigInt, _>(limits.client.forget_at)
         .bind::<BigInt, _>(now)
-        .bind::<BigInt, _>(rooms.network.failures)
-        .bind::<BigInt, _>(rooms.account.failures)
-        .bind::<BigInt, _>(rooms.client.failures))
+        .bind::<BigInt, _>(limits.network.failures)
+        .bind::<BigInt, _>(limits.account.failures)
+        .bind::<BigInt, _>(limits.client.failures))
         .load(c))?;
-    if reserved.len() == place.keys().len() {
+    if reserved.len() == slot.keys().len() {
         return Ok(true);
     }
     for key in &reserved {
@@ -184,25 +183,24 @@ pub fn reserve(
     Ok(false)
 }
 
-/// Gives back the places of an attempt that came to nothing.
-pub fn release(connection: &mut Connection<'_>, place: &Place) -> QueryResult<()> {
-    for key in place.keys() {
+/// Takes back an attempt that was not checked.
+pub fn release(connection: &mut Connection<'_>, slot: &Slot) -> QueryResult<()> {
+    for key in slot.keys() {
         settle(connection, key, false)?;
     }
     Ok(())
 }
 
-/// Turns the places of an attempt into failures; the three rows as they are
-/// then.
+/// Turns a pending attempt into a failure; returns the three rows.
 pub fn fail(
     connection: &mut Connection<'_>,
-    place: &Place,
+    slot: &Slot,
     client_forget_at: i64,
 ) -> QueryResult<Vec<Attempt>> {
     let mut rows = Vec::with_capacity(3);
-    for key in place.keys() {
+    for key in slot.keys() {
         let is_client = !key.0.is_empty() && !key.1.is_empty();
-        let row = on!(connection, c => kept(diesel::update(attempt::table.find(key))
+        let row = on!(connection, c => cached(diesel::update(attempt::table.find(key))
             .set((
                 one_less_pending!(),
                 attempt::failures.eq(attempt::failures + 1),
@@ -216,54 +214,55 @@ pub fn fail(
     Ok(rows)
 }
 
-/// Gives the places of a good login back, and forgets what failed before it:
-/// for the account and for this client, but not for the network, where the
-/// logins of others failed.
-pub fn succeed(connection: &mut Connection<'_>, place: &Place) -> QueryResult<()> {
-    for key in place.keys() {
+/// Ends the attempt of a good login, and clears the failures before it: for the
+/// account and for this client, but not for the network, where the logins of others
+/// failed.
+pub fn succeed(connection: &mut Connection<'_>, slot: &Slot) -> QueryResult<()> {
+    for key in slot.keys() {
         settle(connection, key, !key.0.is_empty())?;
     }
     Ok(())
 }
 
-/// Gives one place back, and may forgive what failed. Rows that say nothing
-/// then are not kept: most people never mistype.
+/// Ends one pending attempt, and may clear the failures. Rows without any are
+/// deleted: most people never mistype.
 fn settle(connection: &mut Connection<'_>, key: (&str, &str), forgives: bool) -> QueryResult<()> {
-    // Mostly the place is the only one, and this is all.
+    // Mostly it is the only pending attempt, and this is all.
     if delete_with_at_most(connection, key, 1, forgives)? > 0 {
         return Ok(());
     }
     let forgiven = (attempt::failures.eq(0), attempt::blocked_until.eq(0));
-    let left: Option<i64> = on!(connection, c => kept(diesel::update(attempt::table.find(key))
+    let left: Option<i64> = on!(connection, c => cached(diesel::update(attempt::table.find(key))
         .set((one_less_pending!(), forgives.then_some(forgiven)))
         .returning(attempt::pending))
         .get_result(c))
     .optional()?;
     if left == Some(0) {
-        // It has failures that count, or others were settled in between.
+        // It has failures that count, or others ended in between.
         delete_with_at_most(connection, key, 0, forgives)?;
     }
     Ok(())
 }
 
-/// Deletes a row with so many places, unless it has failures that count.
+/// Deletes a row with at most so many pending attempts, unless it has failures that
+/// count.
 fn delete_with_at_most(
     connection: &mut Connection<'_>,
     key: (&str, &str),
-    places: i64,
+    pending: i64,
     forgives: bool,
 ) -> QueryResult<usize> {
     let most_failures = if forgives { i64::MAX } else { 0 };
     on!(connection, c => diesel::delete(attempt::table.find(key))
-        .filter(attempt::pending.le(places))
+        .filter(attempt::pending.le(pending))
         .filter(attempt::failures.le(most_failures))
         .execute(c))
 }
 
-/// The rows of a place that are there.
-pub fn find(connection: &mut Connection<'_>, place: &Place) -> QueryResult<Vec<Attempt>> {
+/// The rows of a slot that exist.
+pub fn find(connection: &mut Connection<'_>, slot: &Slot) -> QueryResult<Vec<Attempt>> {
     let mut rows = Vec::with_capacity(3);
-    for key in place.keys() {
+    for key in slot.keys() {
         let row = on!(connection, c => attempt::table
             .find(key)
             .select(Attempt::as_select())
@@ -274,7 +273,7 @@ pub fn find(connection: &mut Connection<'_>, place: &Place) -> QueryResult<Vec<A
     Ok(rows)
 }
 
-/// No more attempts in a row until then.
+/// Blocks attempts in that row until then.
 pub fn block(
     connection: &mut Connection<'_>,
     row: &Attempt,
@@ -315,30 +314,26 @@ pub fn delete_all(connection: &mut Connection<'_>) -> QueryResult<usize> {
     on!(connection, c => diesel::delete(attempt::table).execute(c))
 }
 
-/// Deletes rows that count for nothing any more, `limit` at most; how many went.
-pub fn delete_forgotten(
-    connection: &mut Connection<'_>,
-    now: i64,
-    limit: i64,
-) -> QueryResult<usize> {
-    let forgotten = attempt::table
+/// Deletes expired rows, `limit` at most; how many went.
+pub fn delete_expired(connection: &mut Connection<'_>, now: i64, limit: i64) -> QueryResult<usize> {
+    let expired = attempt::table
         .filter(attempt::forget_at.le(now))
         .filter(attempt::pending_until.le(now))
         .select((attempt::account, attempt::client))
         .limit(limit);
     let keys = match connection {
-        Connection::Sqlite(c) => forgotten.load(&mut **c),
-        // Never waits, and so never for somebody who waits for it.
-        Connection::Postgres(c) => forgotten.for_update().skip_locked().load(&mut **c),
+        Connection::Sqlite(c) => expired.load(&mut **c),
+        // Without waiting, so that no two transactions wait for each other.
+        Connection::Postgres(c) => expired.for_update().skip_locked().load(&mut **c),
     }?;
     delete_keys(connection, &keys)
 }
 
 /// Deletes the accounts' rows that were silent for longest, where there are
-/// more than `kept` of them, `limit` at most; how many went.
+/// more than `most` of them, `limit` at most; how many went.
 pub fn delete_surplus(
     connection: &mut Connection<'_>,
-    kept: i64,
+    most: i64,
     now: i64,
     limit: i64,
 ) -> QueryResult<usize> {
@@ -346,7 +341,7 @@ pub fn delete_surplus(
         .filter(attempt::client.eq(""))
         .count()
         .get_result::<i64>(c))?
-        - kept;
+        - most;
     if surplus <= 0 {
         return Ok(0);
     }

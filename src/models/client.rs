@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{Timestamp, UserId};
-use crate::db::{Connection, kept, on};
+use crate::db::{Connection, cached, on};
 use crate::schema::portcullis_client as known;
 
 /// Which of these clients the user has logged in from since then.
@@ -26,16 +26,16 @@ pub fn find_known(
     Ok(found)
 }
 
-/// Notes that the user logged in from there; of each user the latest `most`
+/// Stores that the user logged in from there; of each user the latest `most`
 /// are kept.
-pub fn remember(
+pub fn store(
     connection: &mut Connection<'_>,
     user: UserId,
     client: &str,
     now: Timestamp,
     most: i64,
 ) -> QueryResult<()> {
-    let seen_before = on!(connection, c => kept(diesel::update(known::table.find((user, client)))
+    let seen_before = on!(connection, c => cached(diesel::update(known::table.find((user, client)))
         .set(known::seen.eq(now)))
         .execute(c))?;
     if seen_before > 0 {
@@ -64,7 +64,7 @@ pub fn remember(
     .map(drop)
 }
 
-/// Forgets from where the user has logged in.
+/// Deletes the known clients of a user.
 pub fn delete_by_user(connection: &mut Connection<'_>, user: UserId) -> QueryResult<usize> {
     on!(connection, c => diesel::delete(known::table)
         .filter(known::user_id.eq(user))

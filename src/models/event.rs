@@ -14,17 +14,18 @@ pub struct NewEvent<'a> {
     pub at: Timestamp,
     /// What, in one word.
     pub kind: &'a str,
-    /// Who, if it is a user of ours.
+    /// Which user it concerns, if any.
     pub user_id: Option<UserId>,
-    /// The user's name at that time; empty if it is nobody's.
+    /// The user's name at that time; may be empty.
     pub username: &'a str,
     /// From where: an IP address; empty if it was on the machine itself.
     pub address: &'a str,
-    /// By which door: a path, or the command line.
-    pub door: &'a str,
+    /// By which entry point: a path, or the command line.
+    #[diesel(column_name = door)]
+    pub entry_point: &'a str,
     /// The request, as in the log; empty if there was none.
     pub request_id: &'a str,
-    /// The rest, in a few words of ours.
+    /// The rest, in a few words.
     pub detail: &'a str,
 }
 
@@ -36,7 +37,7 @@ pub fn create(connection: &mut Connection<'_>, event: &NewEvent<'_>) -> QueryRes
     .map(drop)
 }
 
-/// Deletes events from before that moment, `limit` at most; how many went.
+/// Deletes events from before that time, `limit` at most; how many went.
 pub fn delete_old(
     connection: &mut Connection<'_>,
     before: Timestamp,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::{RowKeys, Timestamp, readable};
-use crate::db::{Connection, kept, on};
+use crate::db::{Connection, cached, on};
 use crate::schema::django_session;
 
 /// A session as it is stored, expired or not.
@@ -58,7 +58,7 @@ pub fn find(
             let found: HashMap<String, StoredSession> = found.into_iter().map(by_key).collect();
             Ok(keys
                 .iter()
-                .map(|keys| keys.choose(&found).cloned())
+                .map(|keys| keys.choose(&found).map(|(_, session)| session.clone()))
                 .collect())
         }
     }
@@ -106,7 +106,7 @@ pub fn put_off_expiry(
     key: &str,
     expires: Timestamp,
 ) -> QueryResult<bool> {
-    let updated = on!(connection, c => kept(diesel::update(django_session::table)
+    let updated = on!(connection, c => cached(diesel::update(django_session::table)
         .filter(django_session::session_key.eq(key))
         .filter(django_session::expire_date.lt(expires))
         .set(django_session::expire_date.eq(expires)))
@@ -146,16 +146,16 @@ pub fn delete_expired(
         .execute(c))
 }
 
-/// How many keys stand in clear.
-pub fn count_clear(connection: &mut Connection<'_>) -> QueryResult<i64> {
+/// How many keys are plaintext.
+pub fn count_plaintext(connection: &mut Connection<'_>) -> QueryResult<i64> {
     on!(connection, c => django_session::table
         .filter(django_session::session_key.not_like("$%"))
         .count()
         .get_result(c))
 }
 
-/// Some keys that stand in clear.
-pub fn find_clear(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
+/// Some plaintext keys.
+pub fn find_plaintext(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
     on!(connection, c => django_session::table
         .filter(django_session::session_key.not_like("$%"))
         .select(django_session::session_key)

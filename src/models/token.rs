@@ -22,36 +22,22 @@ macro_rules! with_user {
 }
 
 /// Whose token it is.
+#[derive(Clone)]
 pub struct Owner {
-    /// The row key that was found, if it is one in clear.
-    pub clear: Option<Box<str>>,
-    /// Active or not. Without the password's hash: who has a token needs none, and
-    /// many are remembered.
+    /// The row key that was found, if it is one in plaintext.
+    pub plaintext_key: Option<String>,
+    /// Active or not.
     pub user: Arc<User>,
-}
-
-impl Owner {
-    fn of(key: &str, user: &Arc<User>, keys: &RowKeys) -> Arc<Self> {
-        Arc::new(Self {
-            clear: (key != keys.key).then(|| key.into()),
-            user: Arc::clone(user),
-        })
-    }
-}
-
-fn without_hash(user: User) -> Arc<User> {
-    let password = String::new();
-    Arc::new(User { password, ..user })
 }
 
 /// The owners of the tokens with those row keys.
 ///
-/// One statement for both keys, so that a token that nobody has costs no more
-/// than a good one; on PostgreSQL one for all.
+/// One statement for both keys, so that an unknown token costs no more than a good
+/// one; on PostgreSQL one for all.
 pub fn find_owners(
     connection: &mut Connection<'_>,
     keys: &[RowKeys],
-) -> QueryResult<Vec<Option<Arc<Owner>>>> {
+) -> QueryResult<Vec<Option<Owner>>> {
     match connection {
         Connection::Sqlite(c) => keys
             .iter()
@@ -64,17 +50,24 @@ pub fn find_owners(
                         .limit(1)
                         .get_result(&mut **c),
                 })?;
-                Ok(found.map(|(key, user)| Owner::of(&key, &without_hash(user), keys)))
+                Ok(found.map(|(key, user)| Owner {
+                    plaintext_key: (key != keys.key).then_some(key),
+                    user: Arc::new(user),
+                }))
             })
             .collect(),
         Connection::Postgres(c) => {
             let found = with_user!(key.eq_any(RowKeys::of_all(keys))).load(&mut **c)?;
-            let by_key = |(key, user): (String, User)| (key.clone(), (key, without_hash(user)));
-            let found: HashMap<String, (String, Arc<User>)> =
-                found.into_iter().map(by_key).collect();
+            let found: HashMap<String, Arc<User>> = found
+                .into_iter()
+                .map(|(key, user): (String, User)| (key, Arc::new(user)))
+                .collect();
             let owner = |keys: &RowKeys| {
                 let (key, user) = keys.choose(&found)?;
-                Some(Owner::of(key, user, keys))
+                Some(Owner {
+                    plaintext_key: (*key != keys.key).then(|| key.clone()),
+                    user: Arc::clone(user),
+                })
             };
             Ok(keys.iter().map(owner).collect())
         }
@@ -150,16 +143,16 @@ pub fn delete_by_user(connection: &mut Connection<'_>, user: UserId) -> QueryRes
         .execute(c))
 }
 
-/// How many keys stand in clear.
-pub fn count_clear(connection: &mut Connection<'_>) -> QueryResult<i64> {
+/// How many keys are plaintext.
+pub fn count_plaintext(connection: &mut Connection<'_>) -> QueryResult<i64> {
     on!(connection, c => authtoken_token::table
         .filter(authtoken_token::key.not_like("$%"))
         .count()
         .get_result(c))
 }
 
-/// Some keys that stand in clear.
-pub fn find_clear(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
+/// Some plaintext keys.
+pub fn find_plaintext(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
     on!(connection, c => authtoken_token::table
         .filter(authtoken_token::key.not_like("$%"))
         .select(authtoken_token::key)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use diesel::prelude::*;
 
 use super::{Timestamp, UserId, readable};
-use crate::db::{Connection, kept, on};
+use crate::db::{Connection, cached, on};
 use crate::schema::accounts_customuser;
 
 /// What a request needs to know of a user. It has no date in it, so that a
@@ -162,7 +162,7 @@ pub fn record_login(
         return Ok(false);
     }
     if last_login.is_some() || upgraded.is_some() {
-        on!(connection, c => kept(diesel::update(accounts_customuser::table)
+        on!(connection, c => cached(diesel::update(accounts_customuser::table)
             .filter(accounts_customuser::id.eq(user.id))
             .set((
                 last_login.map(|at| accounts_customuser::last_login.eq(at)),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use portcullis::app::Application;
-use portcullis::auth::Profile;
+use portcullis::auth::users::Profile;
 use portcullis::settings::{Settings, Values};
 use serde_json::json;
 
@@ -111,7 +111,7 @@ async fn start_site() -> Site {
         last_name: "Lovelace".to_owned(),
         ..Default::default()
     };
-    assert!(auth.create_user(profile, encoded).await.expect("a user"));
+    assert!(auth.users.create(profile, encoded).await.expect("a user"));
     let url = format!("http://127.0.0.1:{}", application.port());
     actix_web::rt::spawn(application.run_until_stopped());
     Site {

@@ -62,14 +62,21 @@ async fn a_password_changed_at_one_ends_the_sessions_at_the_other(backend: Backe
         assert_eq!(try_log_in(ours, "alice", PASSWORD).await.status, 400);
 
         let held = log_in(url, "alice", "another").await;
-        let user = pair.app.auth.find_user("alice").await.unwrap().unwrap();
+        let user = pair.app.auth.users.find("alice").await.unwrap().unwrap();
         let encoded = pair
             .app
             .auth
             .hash_password(PASSWORD.to_owned())
             .await
             .unwrap();
-        assert!(pair.app.auth.set_password(&user, encoded).await.unwrap());
+        assert!(
+            pair.app
+                .auth
+                .users
+                .set_password(&user, encoded)
+                .await
+                .unwrap()
+        );
         assert_eq!(held.by_session(theirs).await, 401);
         assert_eq!(held.by_session(ours).await, 401);
         assert_eq!(held.by_token(theirs).await, 200);
@@ -109,14 +116,14 @@ async fn a_deactivated_or_deleted_user_is_refused_by_both(backend: Backend) {
 
 async fn djangos_admin_opens_with_a_session_of_ours(backend: Backend) {
     let pair = Pair::start(&backend, &[]).await;
-    let profile = portcullis::auth::Profile {
+    let profile = portcullis::auth::users::Profile {
         username: "admin".to_owned(),
         is_superuser: true,
         ..Default::default()
     };
     let auth = &pair.app.auth;
-    let encoded = auth.hash_password(PASSWORD.to_owned()).await.unwrap();
-    assert!(auth.create_user(profile, encoded).await.unwrap());
+    let encoded = auth.passwords.hash(PASSWORD.to_owned()).await.unwrap();
+    assert!(auth.users.create(profile, encoded).await.unwrap());
     let held = log_in(&pair.app.url, "admin", PASSWORD).await;
 
     let request = reqwest::Client::new()

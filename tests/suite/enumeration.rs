@@ -221,14 +221,14 @@ impl Door {
 
 /// All that comes back, and how many passwords were hashed for it.
 async fn exchange(app: &TestApp, request: &str) -> (String, u64) {
-    let hashed = app.auth.hash_pool().completed();
+    let hashed = app.auth.passwords.pool().completed();
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", app.port))
         .await
         .unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    (answer, app.auth.hash_pool().completed() - hashed)
+    (answer, app.auth.passwords.pool().completed() - hashed)
 }
 
 /// The answer without what is of the moment: the date, the order of the headers
@@ -315,13 +315,13 @@ async fn the_throttle_blocks_who_exists_and_who_does_not_alike(backend: Backend)
     for (number, (name, kind)) in accounts.and_nobody().enumerate() {
         let mut answers = Vec::new();
         for _ in 0..7 {
-            let hashed = app.auth.hash_pool().completed();
+            let hashed = app.auth.passwords.pool().completed();
             let request = client
                 .post(format!("{}/api/v1/login/", app.url))
                 .header("X-Forwarded-For", format!("203.0.113.{number}"))
                 .json(&json!({"username": name, "password": PASSWORD}));
             let answer = Answer::of(request).await;
-            let hashed = app.auth.hash_pool().completed() - hashed;
+            let hashed = app.auth.passwords.pool().completed() - hashed;
             let mut headers = answer.headers_but_date();
             let mut body = answer.body;
             // How much of the minute is left depends on when it was asked.

@@ -169,7 +169,7 @@ async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
     let token = app.log_in(&app.program(), "alice", PASSWORD).await.token();
     let (release, held) = mpsc::channel::<()>();
     let (started, starting) = tokio::sync::oneshot::channel();
-    let pool = app.auth.hash_pool().clone();
+    let pool = app.auth.passwords.pool().clone();
     let running = actix_web::rt::spawn({
         let pool = pool.clone();
         async move {
@@ -212,7 +212,7 @@ async fn one_address_does_not_keep_others_out(backend: Backend) {
     let app = TestApp::start_with(&backend, &settings).await;
     let (release, held) = mpsc::channel::<()>();
     let (started, starting) = tokio::sync::oneshot::channel();
-    let pool = app.auth.hash_pool().clone();
+    let pool = app.auth.passwords.pool().clone();
     for name in ["a0", "a1", "a2", "a3", "a4", "b"] {
         app.create_user(name, PASSWORD).await;
     }

@@ -176,9 +176,9 @@ async fn every_refusal_looks_the_same_and_hashes_once(backend: Backend) {
         json!({"username": "", "password": ""}),
         json!({}),
     ] {
-        let before = app.auth.hash_pool().completed();
+        let before = app.auth.passwords.pool().completed();
         let answer = app.post_json(&client, "/api/v1/login/", &body).await;
-        let hashed = app.auth.hash_pool().completed() - before;
+        let hashed = app.auth.passwords.pool().completed() - before;
 
         assert_eq!(answer.status, 400, "{body}");
         assert_eq!(answer.body, r#"{"error":"Invalid credentials"}"#, "{body}");
@@ -204,13 +204,13 @@ async fn only_texts_are_credentials(backend: Backend) {
         (json!(null), json!(null)),
     ] {
         let body = json!({"username": username, "password": password});
-        let before = app.auth.hash_pool().completed();
+        let before = app.auth.passwords.pool().completed();
         let answer = app.post_json(&client, "/login/", &body).await;
         assert_eq!(
             (answer.status, answer.body.as_str()),
             (400, r#"{"error":"Invalid credentials"}"#)
         );
-        let hashed = app.auth.hash_pool().completed() - before;
+        let hashed = app.auth.passwords.pool().completed() - before;
         assert_eq!(hashed, 1, "{body}");
     }
 }
@@ -457,11 +457,11 @@ async fn obtain_auth_token_gives_the_token_and_no_session(backend: Backend) {
         ),
         (json!(null), r#"{"non_field_errors":["No data provided"]}"#),
     ] {
-        let before = app.auth.hash_pool().completed();
+        let before = app.auth.passwords.pool().completed();
         let answer = app.post_json(&client, path, &body).await;
         assert_eq!((answer.status, answer.body.as_str()), (400, expected));
         // A field that is wrong is so whoever has an account: no hash.
-        let hashed = app.auth.hash_pool().completed() - before;
+        let hashed = app.auth.passwords.pool().completed() - before;
         assert_eq!(hashed, u64::from(expected.contains("Unable")), "{body}");
     }
 }
@@ -491,9 +491,9 @@ async fn obtain_auth_token_tells_no_refusal_from_another(backend: Backend) {
         ("alice", &long),
     ] {
         let body = json!({"username": username, "password": password});
-        let before = app.auth.hash_pool().completed();
+        let before = app.auth.passwords.pool().completed();
         let answer = app.post_json(&client, "/api-token-auth/", &body).await;
-        let hashed = app.auth.hash_pool().completed() - before;
+        let hashed = app.auth.passwords.pool().completed() - before;
 
         let seen = (
             answer.status,

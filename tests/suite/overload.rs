@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use portcullis::auth::Profile;
+use portcullis::auth::users::Profile;
 
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Backend;
@@ -83,7 +83,7 @@ async fn a_storm_of_logins_is_answered_or_refused_at_once(backend: Backend) {
 
 /// With one hash, since to make one takes as long as to check it.
 async fn create_users(app: &TestApp) {
-    let hash = app.auth.hash_password(PASSWORD.to_owned()).await;
+    let hash = app.auth.passwords.hash(PASSWORD.to_owned()).await;
     let hash = hash.expect("a hash");
     for number in 0..LOGINS {
         let profile = Profile {
@@ -91,7 +91,7 @@ async fn create_users(app: &TestApp) {
             email: format!("user{number}@example.com"),
             ..Default::default()
         };
-        assert!(app.auth.create_user(profile, hash.clone()).await.unwrap());
+        assert!(app.auth.users.create(profile, hash.clone()).await.unwrap());
     }
 }
 

@@ -76,7 +76,7 @@ async fn a_sealed_key_out_of_the_database_opens_nothing(backend: Backend) {
 async fn a_changed_password_ends_the_sessions_and_not_the_token(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let (token, session, _) = logged_in(&app).await;
-    let encoded = app.auth.hash_password("another".to_owned()).await.unwrap();
+    let encoded = app.auth.passwords.hash("another".to_owned()).await.unwrap();
 
     app.database.execute(&format!(
         "UPDATE accounts_customuser SET password = '{encoded}'"
@@ -103,7 +103,7 @@ async fn a_changed_password_counts_after_a_restart(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let (_, session, _) = logged_in(&app).await;
     assert_eq!(app.user_by_session(&session).await.status, 200);
-    let encoded = app.auth.hash_password("another".to_owned()).await.unwrap();
+    let encoded = app.auth.passwords.hash("another".to_owned()).await.unwrap();
     app.database.execute(&format!(
         "UPDATE accounts_customuser SET password = '{encoded}'"
     ));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::auth::throttle::Failures;
+use portcullis::auth::throttle::failures::Failures;
 use reqwest::Client;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -59,7 +59,7 @@ fn about_a_minute(answer: &Answer) -> u64 {
 }
 
 async fn failures(app: &TestApp) -> Vec<Failures> {
-    app.auth.find_failures(100).await.unwrap()
+    app.auth.throttle.find_failures(100).await.unwrap()
 }
 
 async fn five_failures_block_an_account_for_a_client(backend: Backend) {
@@ -67,7 +67,7 @@ async fn five_failures_block_an_account_for_a_client(backend: Backend) {
     app.create_user("alice", PASSWORD).await;
     app.create_user("bob", PASSWORD).await;
     let client = app.program();
-    let hashed = app.auth.hash_pool().completed();
+    let hashed = app.auth.passwords.pool().completed();
 
     for _ in 0..5 {
         assert_eq!(app.log_in(&client, "alice", "wrong").await.status, 400);
@@ -85,7 +85,7 @@ async fn five_failures_block_an_account_for_a_client(backend: Backend) {
     assert_eq!(right.header("cache-control"), Some("no-store"));
     about_a_minute(&wrong);
     assert_eq!(wrong.status, 429);
-    assert_eq!(app.auth.hash_pool().completed() - hashed, 5);
+    assert_eq!(app.auth.passwords.pool().completed() - hashed, 5);
     assert_eq!(app.log_in(&client, "bob", PASSWORD).await.status, 200);
     assert_eq!(app.database.count("django_session"), 1);
     assert_eq!(app.database.count("authtoken_token"), 1);
@@ -153,14 +153,14 @@ async fn two_hundred_wrong_logins_at_two_servers_are_five_hash_checks(backend: B
     let app = TestApp::start_with(&backend, &[ROOM]).await;
     app.create_user("alice", PASSWORD).await;
     let other = app.start_another(&[ROOM]).await;
-    let hashed = app.auth.hash_pool().completed();
+    let hashed = app.auth.passwords.pool().completed();
 
     let urls = [app.url.clone(), other.url.clone()];
     let answers = storm(&urls, &["wrong"], 200).await;
 
     assert_eq!(answers, [(400, 5), (429, 195)]);
-    let here = app.auth.hash_pool().completed() - hashed;
-    assert_eq!(here + other.auth.hash_pool().completed(), 5);
+    let here = app.auth.passwords.pool().completed() - hashed;
+    assert_eq!(here + other.auth.passwords.pool().completed(), 5);
 }
 
 async fn two_hundred_wrong_logins_at_two_processes_are_five_hash_checks(backend: Backend) {

@@ -1,25 +1,23 @@
-//! The line in front of the counters.
+//! The queue in front of the counters.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::lock;
 use crate::auth::password::pool::Busy;
-use crate::models::attempt::Place;
+use crate::models::attempt::Slot;
 
-/// Lets as many attempts of one account and client at the counters as there is
-/// room for at most, the others in the order in which they came. Without it, a
-/// burst would ask the database all the time.
+/// Lets a few attempts of one account and client at the counters at a time, in the
+/// order in which they came. Without it, a burst would ask the database all the time.
 #[derive(Clone)]
 pub(super) struct Gate {
-    room: usize,
-    lines: Arc<Mutex<Lines>>,
+    limit: usize,
+    queues: Arc<Mutex<Queues>>,
 }
 
-type Lines = HashMap<(String, String), Arc<Semaphore>>;
+type Queues = HashMap<(String, String), Arc<Semaphore>>;
 
 /// A turn at the gate, until it is dropped.
 pub(super) struct Turn {
@@ -29,18 +27,18 @@ pub(super) struct Turn {
 }
 
 impl Gate {
-    /// Lets `room` in at a time.
-    pub(super) fn new(room: u64) -> Self {
+    /// Lets `limit` attempts in at a time.
+    pub(super) fn new(limit: u64) -> Self {
         Self {
-            room: usize::try_from(room).unwrap_or(1),
-            lines: Arc::default(),
+            limit: usize::try_from(limit).unwrap_or(1),
+            queues: Arc::default(),
         }
     }
 
-    /// A turn, if there is nobody to wait for.
-    pub(super) fn try_enter(&self, place: &Place) -> Option<Turn> {
-        let (mut turn, line) = self.queue(place);
-        turn.permit = Some(line.try_acquire_owned().ok()?);
+    /// A turn, if nobody is before it.
+    pub(super) fn try_enter(&self, slot: &Slot) -> Option<Turn> {
+        let (mut turn, queue) = self.queue(slot);
+        turn.permit = Some(queue.try_acquire_owned().ok()?);
         Some(turn)
     }
 
@@ -49,22 +47,22 @@ impl Gate {
     /// # Errors
     ///
     /// [`Busy`] if it did not come by the deadline.
-    pub(super) async fn enter(&self, place: &Place, deadline: Instant) -> Result<Turn, Busy> {
-        let (mut turn, line) = self.queue(place);
-        let entered = timeout_at(deadline, line.acquire_owned()).await;
+    pub(super) async fn enter(&self, slot: &Slot, deadline: Instant) -> Result<Turn, Busy> {
+        let (mut turn, queue) = self.queue(slot);
+        let entered = timeout_at(deadline, queue.acquire_owned()).await;
         turn.permit = Some(entered.map_err(|_| Busy)?.map_err(|_| Busy)?);
         Ok(turn)
     }
 
-    /// The line of that place, and a turn that is still to come there.
-    fn queue(&self, place: &Place) -> (Turn, Arc<Semaphore>) {
-        let key = (place.account.clone(), place.client.clone());
-        let line = {
-            let mut lines = lock(&self.lines);
-            let line = lines
+    /// The queue of that slot, and a turn that waits there.
+    fn queue(&self, slot: &Slot) -> (Turn, Arc<Semaphore>) {
+        let key = (slot.account.clone(), slot.client.clone());
+        let queue = {
+            let mut queues = lock(&self.queues);
+            let queue = queues
                 .entry(key.clone())
-                .or_insert_with(|| Arc::new(Semaphore::new(self.room)));
-            Arc::clone(line)
+                .or_insert_with(|| Arc::new(Semaphore::new(self.limit)));
+            Arc::clone(queue)
         };
         // From here on, whoever gives up cleans up.
         let turn = Turn {
@@ -72,19 +70,24 @@ impl Gate {
             key,
             permit: None,
         };
-        (turn, line)
+        (turn, queue)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut lines = lock(&self.gate.lines);
+        let mut queues = lock(&self.gate.queues);
         drop(self.permit.take());
-        let is_last = |line: &Arc<Semaphore>| Arc::strong_count(line) == 1;
-        if lines.get(&self.key).is_some_and(is_last) {
-            lines.remove(&self.key);
+        let is_last = |queue: &Arc<Semaphore>| Arc::strong_count(queue) == 1;
+        if queues.get(&self.key).is_some_and(is_last) {
+            queues.remove(&self.key);
         }
     }
+}
+
+/// The map is whole whenever the lock is free.
+fn lock(queues: &Mutex<Queues>) -> MutexGuard<'_, Queues> {
+    queues.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -93,8 +96,8 @@ mod tests {
 
     use super::*;
 
-    fn place(account: &str) -> Place {
-        Place {
+    fn slot(account: &str) -> Slot {
+        Slot {
             account: account.to_owned(),
             client: "client".to_owned(),
             network: "network".to_owned(),
@@ -102,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_gone_with_the_last_one_in_it() {
+    fn a_queue_is_gone_with_its_last_turn() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
@@ -110,16 +113,16 @@ mod tests {
         runtime.block_on(async {
             let gate = Gate::new(1);
             let soon = || Instant::now() + Duration::from_millis(1);
-            let inside = gate.enter(&place("a"), soon()).await;
+            let inside = gate.enter(&slot("a"), soon()).await;
 
-            // Another line is another matter; in this one it is too long.
-            assert!(gate.enter(&place("b"), soon()).await.is_ok());
-            assert!(gate.enter(&place("a"), soon()).await.is_err());
-            assert_eq!(lock(&gate.lines).len(), 1);
+            // Another queue is free; this one is not.
+            assert!(gate.enter(&slot("b"), soon()).await.is_ok());
+            assert!(gate.enter(&slot("a"), soon()).await.is_err());
+            assert_eq!(lock(&gate.queues).len(), 1);
 
             drop(inside);
-            assert_eq!(lock(&gate.lines).len(), 0);
-            assert!(gate.enter(&place("a"), soon()).await.is_ok());
+            assert_eq!(lock(&gate.queues).len(), 0);
+            assert!(gate.enter(&slot("a"), soon()).await.is_ok());
         });
     }
 }

@@ -2,12 +2,13 @@
 
 use super::{Finding, warning};
 use crate::app::StartError;
+use crate::auth::Storage;
 use crate::auth::survey::Survey;
 use crate::auth::{Auth, Clock};
 use crate::cli::CliError;
 use crate::db::{Database, DatabaseUrl, inspect};
 use crate::models;
-use crate::settings::{Settings, Storage};
+use crate::settings::Settings;
 
 /// Says what there is, and gives what is wrong with it.
 pub(super) async fn findings(
@@ -31,11 +32,11 @@ pub(super) async fn findings(
     for (table, probe) in [
         (
             "authtoken_token",
-            database.read(models::token::count_clear).await,
+            database.read(models::token::count_plaintext).await,
         ),
         (
             "django_session",
-            database.read(models::session::count_clear).await,
+            database.read(models::session::count_plaintext).await,
         ),
         ("user", database.read(models::user::count).await),
     ] {
@@ -50,7 +51,7 @@ pub(super) async fn findings(
         );
         return Ok(findings);
     }
-    let auth = Auth::new(settings, database, Clock::system())?;
+    let auth = Auth::new(crate::app::auth_config(settings), database, Clock::system())?;
     let survey = auth.survey().await?;
     println!("{url}: answers, {} users", survey.users);
     print_survey(&survey);
@@ -81,8 +82,8 @@ fn print_survey(survey: &Survey) {
         println!("  {count:>9} passwords: {kind}");
     }
     for (count, what) in [
-        (survey.clear_tokens, "token keys in clear"),
-        (survey.clear_sessions, "session keys in clear"),
+        (survey.plaintext_tokens, "token keys in clear"),
+        (survey.plaintext_sessions, "session keys in clear"),
         (
             survey.expired_sessions,
             "expired sessions; `clearsessions` deletes them",
@@ -124,10 +125,10 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
             some.join(", ").escape_debug()
         )));
     }
-    let in_clear = survey.clear_tokens + survey.clear_sessions;
-    if in_clear > 0 && settings.storage == Storage::Sealed {
+    let plaintext = survey.plaintext_tokens + survey.plaintext_sessions;
+    if plaintext > 0 && settings.storage == Storage::Sealed {
         findings.push(warning(format!(
-            "{in_clear} keys stand in clear, and can be used by whoever reads the database; `portcullis seal` seals them"
+            "{plaintext} keys stand in clear, and can be used by whoever reads the database; `portcullis seal` seals them"
         )));
     }
     findings

@@ -2,7 +2,8 @@
 
 use actix_web::dev::ServerHandle;
 use portcullis::app::Application;
-use portcullis::auth::{Auth, Clock, Profile};
+use portcullis::auth::users::Profile;
+use portcullis::auth::{Auth, Clock};
 use portcullis::models::UserId;
 use portcullis::settings::{Settings, Values};
 use reqwest::redirect::Policy;
@@ -91,7 +92,8 @@ impl TestApp {
         secrets::note(password);
         let encoded = self
             .auth
-            .hash_password(password.to_owned())
+            .passwords
+            .hash(password.to_owned())
             .await
             .expect("a hash");
         let profile = Profile {
@@ -101,11 +103,12 @@ impl TestApp {
         };
         assert!(
             self.auth
-                .create_user(profile, encoded)
+                .users
+                .create(profile, encoded)
                 .await
                 .expect("a user")
         );
-        let user = self.auth.find_user(username).await.expect("the database");
+        let user = self.auth.users.find(username).await.expect("the database");
         user.expect("the user").id
     }
 

@@ -1,11 +1,6 @@
-//! Making users, and giving them passwords.
+//! What is known of a user, by Django's rules.
 
 use unicode_normalization::UnicodeNormalization;
-
-use super::event::{Event, Kind};
-use super::{Auth, AuthError, Client};
-use crate::models;
-use crate::models::user::{NewUser, User};
 
 const MAX_USERNAME: usize = 150;
 const MAX_NAME: usize = 150;
@@ -26,19 +21,19 @@ pub struct Profile {
     pub is_superuser: bool,
 }
 
-/// Why nobody can be called that.
+/// Why a profile is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
-    /// Django's validator of user names.
+    /// Not what Django's validator of user names takes.
     #[error(
         "the username may hold letters, digits and @ . + - _ only, and must be 1 to 150 characters long"
     )]
     Username,
-    /// Not an address.
-    #[error("the e-mail address is not one")]
+    /// Not an e-mail address.
+    #[error("the e-mail address is not valid")]
     Email,
-    /// Django's columns are that wide.
-    #[error("a first or last name may be 150 characters long")]
+    /// Longer than Django's column.
+    #[error("a first or last name may be at most 150 characters long")]
     Name,
 }
 
@@ -76,69 +71,6 @@ fn normalized_email(email: &str) -> Result<String, ProfileError> {
             Ok(format!("{local}@{}", domain.to_lowercase()))
         }
         _ => Err(ProfileError::Email),
-    }
-}
-
-impl Auth {
-    /// Makes an active user with that hash; `false` if the name is taken.
-    pub async fn create_user(&self, profile: Profile, encoded: String) -> Result<bool, AuthError> {
-        let now = self.now();
-        self.write_noting(&Client::command_line(), move |c, events| {
-            let user = NewUser {
-                password: &encoded,
-                username: &profile.username,
-                email: &profile.email,
-                first_name: &profile.first_name,
-                last_name: &profile.last_name,
-                is_superuser: profile.is_superuser,
-                is_staff: profile.is_superuser,
-                is_active: true,
-                date_joined: now,
-            };
-            let is_created = models::user::create(c, &user)?;
-            if is_created {
-                let kind = if profile.is_superuser {
-                    "superuser"
-                } else {
-                    ""
-                };
-                events.note(Event::of_name(Kind::UserCreated, &profile.username, kind));
-            }
-            Ok(is_created)
-        })
-        .await
-    }
-
-    /// Stores another hash, which ends every session that was made under the
-    /// old one, and forgets who failed and who succeeded with the old one;
-    /// `false` if there is no such user.
-    pub async fn set_password(&self, user: &User, encoded: String) -> Result<bool, AuthError> {
-        let user = user.clone();
-        self.write_noting(&Client::command_line(), move |c, events| {
-            let is_stored = models::user::update_password(c, user.id, &encoded)?;
-            if is_stored {
-                models::attempt::delete_by_account(c, &user.id.to_string())?;
-                models::client::delete_by_user(c, user.id)?;
-                events.note(Event::of(Kind::PasswordChanged, &user, ""));
-            }
-            Ok(is_stored)
-        })
-        .await
-    }
-
-    /// The user of that name, active or not.
-    pub async fn find_user(&self, username: &str) -> Result<Option<User>, AuthError> {
-        let username = username.to_owned();
-        let user = self
-            .database()
-            .read(move |c| models::user::find_by_username(c, &username))
-            .await?;
-        Ok(user)
-    }
-
-    /// How many users there are.
-    pub async fn count_users(&self) -> Result<i64, AuthError> {
-        Ok(self.database().read(models::user::count).await?)
     }
 }
 

@@ -2,10 +2,14 @@
 //! `portcullis_event`, written in the transaction of what it tells of, and a
 //! log line once that is committed.
 
+use std::time::Duration;
+
 use diesel::prelude::QueryResult;
 
-use super::{Auth, AuthError, Client};
-use crate::db::Connection;
+use super::client::Client;
+use super::clock::Clock;
+use super::error::AuthError;
+use crate::db::{Connection, Database};
 use crate::models::event::NewEvent;
 use crate::models::user::User;
 use crate::models::{self, Timestamp, UserId};
@@ -21,7 +25,7 @@ pub enum Kind {
     Login,
     /// A login that was refused.
     LoginFailed,
-    /// A login that was not even looked at.
+    /// A login that was refused before its password was checked.
     Throttled,
     /// A logout.
     Logout,
@@ -29,13 +33,13 @@ pub enum Kind {
     UserCreated,
     /// Another password.
     PasswordChanged,
-    /// The same password, hashed anew.
+    /// The same password, hashed with the preferred hasher.
     HashUpgraded,
     /// A token made, or shown, by an admin.
     TokenShown,
     /// A token replaced.
     TokenReset,
-    /// Failures forgotten by an admin.
+    /// Failures cleared by an admin.
     ThrottleCleared,
     /// Keys sealed by an admin.
     KeysSealed,
@@ -73,8 +77,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// Something that no user of ours did or underwent.
-    pub fn of_nobody(kind: Kind, detail: impl Into<String>) -> Self {
+    /// Something that concerns no user.
+    pub fn without_user(kind: Kind, detail: impl Into<String>) -> Self {
         Self {
             kind,
             user: None,
@@ -83,7 +87,7 @@ impl Event {
         }
     }
 
-    /// Something that a user did or underwent.
+    /// Something that a user did, or that was done to them.
     pub fn of(kind: Kind, user: &User, detail: impl Into<String>) -> Self {
         Self {
             kind,
@@ -97,7 +101,7 @@ impl Event {
     pub fn of_name(kind: Kind, username: &str, detail: impl Into<String>) -> Self {
         Self {
             username: username.to_owned(),
-            ..Self::of_nobody(kind, detail)
+            ..Self::without_user(kind, detail)
         }
     }
 
@@ -115,7 +119,7 @@ impl Event {
                 user_id: self.user,
                 username: &self.username,
                 address: &client.address_text(),
-                door: &client.door,
+                entry_point: &client.entry_point,
                 request_id: &client.request_id,
                 detail: &self.detail,
             },
@@ -131,34 +135,51 @@ impl Event {
             user_id = self.user.map(|user| user.0),
             username = ?self.username,
             address = %client.address_text(),
-            door = ?client.door,
+            entry_point = ?client.entry_point,
             request_id = %client.request_id,
             detail = ?self.detail,
         );
     }
 }
 
-/// What a transaction has done so far.
+/// The events of a transaction.
 #[derive(Default)]
 pub(super) struct Events(Vec<Event>);
 
 impl Events {
-    pub(super) fn note(&mut self, event: Event) {
+    pub(super) fn push(&mut self, event: Event) {
         self.0.push(event);
     }
 }
 
-impl Auth {
-    /// Runs a write; what it notes is stored with it and logged after it.
-    pub(super) async fn write_noting<T: Send + 'static>(
+/// Writes that leave a trace.
+#[derive(Clone)]
+pub struct Audit {
+    database: Database,
+    clock: Clock,
+    /// How long the rows are kept.
+    event_age: Duration,
+}
+
+impl Audit {
+    pub(super) fn new(database: Database, clock: Clock, event_age: Duration) -> Self {
+        Self {
+            database,
+            clock,
+            event_age,
+        }
+    }
+
+    /// Runs a write; its events are stored with it and logged after it.
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         client: &Client,
         work: impl FnOnce(&mut Connection<'_>, &mut Events) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, AuthError> {
-        let now = self.now();
+        let now = self.clock.timestamp();
         let by = client.clone();
         let (value, events) = self
-            .database()
+            .database
             .write(move |c| {
                 let mut events = Events::default();
                 let value = work(c, &mut events)?;
@@ -174,12 +195,24 @@ impl Auth {
         Ok(value)
     }
 
-    /// Notes what has been done already, or was done outside of the database.
-    pub(super) async fn note(&self, client: &Client, event: Event) -> Result<(), AuthError> {
-        let note = move |_: &mut Connection<'_>, events: &mut Events| {
-            events.note(event);
+    /// Stores and logs one event by itself.
+    pub(super) async fn record(&self, client: &Client, event: Event) -> Result<(), AuthError> {
+        self.write(client, |_, events| {
+            events.push(event);
             Ok(())
-        };
-        self.write_noting(client, note).await
+        })
+        .await
+    }
+
+    /// Deletes events that are past their age, `limit` at most; how many went.
+    pub(super) fn delete_old(
+        &self,
+        connection: &mut Connection<'_>,
+        limit: i64,
+    ) -> QueryResult<usize> {
+        let age = chrono::TimeDelta::from_std(self.event_age).unwrap_or_default();
+        let now = self.clock.now();
+        let before = now.checked_sub_signed(age).unwrap_or(now);
+        models::event::delete_old(connection, Timestamp::new(before), limit)
     }
 }

@@ -1,0 +1,241 @@
+//! Sessions: whose they are, and when they end.
+
+mod claim;
+mod lifetime;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::prelude::QueryResult;
+
+use self::claim::set_user;
+use self::lifetime::Lifetime;
+use super::clock::Clock;
+use super::config::Config;
+use super::error::AuthError;
+use super::keyring::{Keyring, SessionKey};
+use crate::db::{Connection, Database, LookUps};
+use crate::django::{HashMatch, SessionAuthHash, SessionCodec, SessionData};
+use crate::models::session::StoredSession;
+use crate::models::user::User;
+use crate::models::{self, RowKeys, Timestamp, UserId};
+
+pub use self::claim::{Claim, USER_ID};
+
+/// Whose session some data is.
+pub enum SessionUser {
+    /// An active user's, whose password is still the one of the login.
+    User(Arc<User>),
+    /// The same, but signed with one of the fallback keys: to be renewed.
+    UserOfOldKey(Arc<User>),
+    /// There is no such user, or they are not active.
+    Nobody,
+    /// It was a user's, but the password has changed: the row must go.
+    Stale,
+}
+
+/// The sessions of all users.
+#[derive(Clone)]
+pub struct Sessions {
+    database: Database,
+    keyring: Keyring,
+    codec: SessionCodec,
+    hash: SessionAuthHash,
+    lifetime: Lifetime,
+    clock: Clock,
+    rows: LookUps<RowKeys, StoredSession>,
+    owners: LookUps<UserId, Arc<User>>,
+}
+
+impl Sessions {
+    pub(super) fn new(config: &Config, database: Database, keyring: Keyring, clock: Clock) -> Self {
+        Self {
+            codec: SessionCodec::new(&config.secret_keys),
+            hash: SessionAuthHash::new(&config.secret_keys),
+            lifetime: Lifetime {
+                age: config.session_age,
+                idle: config.session_idle,
+            },
+            rows: database.look_ups(models::session::find),
+            owners: database.look_ups(models::user::find_all),
+            database,
+            keyring,
+            clock,
+        }
+    }
+
+    /// How long a session lives.
+    pub fn age(&self) -> Duration {
+        self.lifetime.age
+    }
+
+    /// The data of a session; `None` if there is none, or if it has expired. Data that
+    /// cannot be read, since it was signed with another key or is not in Django's
+    /// format, is empty.
+    pub async fn find(&self, key: &SessionKey) -> Result<Option<SessionData>, AuthError> {
+        // The time of the question: a request that uses the session meanwhile extends it.
+        let now = self.clock.now();
+        let keys = self.keyring.session_row_keys(key);
+        let is_sealed = keys.key.clone();
+        let row = self.rows.get(keys).await?;
+        let Some(row) = row.filter(|row| row.expires > Timestamp::new(now)) else {
+            return Ok(None);
+        };
+        let Ok(data) = self.codec.decode(&row.data) else {
+            // Left alone: another project's, or one that a lost key signed.
+            return Ok(Some(SessionData::new()));
+        };
+        if row.key != is_sealed {
+            // A plaintext row that Django left: good, and sealed now that it is used.
+            self.database
+                .write(move |c| models::session::replace_key(c, &row.key, &is_sealed))
+                .await?;
+        } else if let Some(end) = self.lifetime.extended(&data, row.expires, now) {
+            self.database
+                .write(move |c| models::session::put_off_expiry(c, &row.key, end))
+                .await?;
+        }
+        Ok(Some(data))
+    }
+
+    /// Whose session it is, as of now.
+    pub async fn find_user(&self, claim: &Claim) -> Result<SessionUser, AuthError> {
+        let user = self.owners.get(claim.user).await?;
+        let Some(user) = user.filter(|user| user.is_active) else {
+            return Ok(SessionUser::Nobody);
+        };
+        Ok(match self.hash.verify(&user.password, &claim.hash) {
+            HashMatch::Current => SessionUser::User(user),
+            HashMatch::Fallback => SessionUser::UserOfOldKey(user),
+            HashMatch::No => SessionUser::Stale,
+        })
+    }
+
+    /// Stores a new session.
+    pub async fn create(&self, data: SessionData) -> Result<SessionKey, AuthError> {
+        let sessions = self.clone();
+        let created = self.database.write(move |c| sessions.insert(c, &data));
+        Ok(created.await?)
+    }
+
+    /// Stores other data in a session; `false`, and nothing else, if it is gone.
+    pub async fn update(&self, key: &SessionKey, data: &SessionData) -> Result<bool, AuthError> {
+        let row_key = self.keyring.session_row_key(key);
+        let (text, expires) = self.encode(data);
+        let updated = self
+            .database
+            .write(move |c| models::session::update(c, &row_key, &text, expires));
+        Ok(updated.await?)
+    }
+
+    /// Deletes a session; `false` if there was none, which costs no write.
+    pub async fn delete(&self, key: &SessionKey) -> Result<bool, AuthError> {
+        if self.find(key).await?.is_none() {
+            return Ok(false);
+        }
+        let (sessions, key) = (self.clone(), key.clone());
+        let deleted = self.database.write(move |c| sessions.delete_row(c, &key));
+        Ok(deleted.await? > 0)
+    }
+
+    /// Signs a session again that was signed under an old secret key. As in
+    /// Django it gets a new key, too; `None` if it has ended meanwhile.
+    pub async fn renew(
+        &self,
+        key: &SessionKey,
+        user: &User,
+    ) -> Result<Option<SessionKey>, AuthError> {
+        let (sessions, key, user) = (self.clone(), key.clone(), user.clone());
+        let renewed = self
+            .database
+            .write(move |c| match sessions.end(c, &key, &user)? {
+                Some(data) => sessions.start(c, user.id, &user.password, data).map(Some),
+                None => Ok(None),
+            });
+        Ok(renewed.await?)
+    }
+
+    /// Whether that session data was signed with a secret key of ours.
+    pub(super) fn can_read(&self, text: &str) -> bool {
+        self.codec.decode(text).is_ok()
+    }
+
+    /// Starts a session of that user, whose password column is `encoded`.
+    pub(super) fn start(
+        &self,
+        connection: &mut Connection<'_>,
+        user: UserId,
+        encoded: &str,
+        mut data: SessionData,
+    ) -> QueryResult<SessionKey> {
+        set_user(&mut data, user, &self.hash.of(encoded));
+        self.lifetime.set_end(&mut data, self.clock.now());
+        self.insert(connection, &data)
+    }
+
+    /// Ends a session that continues as another one, of that user; `None` if it
+    /// was gone already. What it held is kept if it was anonymous or this
+    /// user's; another user's data never is.
+    pub(super) fn end(
+        &self,
+        connection: &mut Connection<'_>,
+        key: &SessionKey,
+        user: &User,
+    ) -> QueryResult<Option<SessionData>> {
+        let keys = [self.keyring.session_row_keys(key)];
+        let row = models::session::find(connection, &keys)?.pop().flatten();
+        // As in Django, a row that has expired is left to `clearsessions`.
+        let Some(row) = row.filter(|row| row.expires > self.clock.timestamp()) else {
+            return Ok(None);
+        };
+        if self.delete_row(connection, key)? == 0 {
+            return Ok(None);
+        }
+        let Ok(data) = self.codec.decode(&row.data) else {
+            return Ok(None);
+        };
+        let is_anonymous = !data.contains_key(USER_ID);
+        let claim = Claim::of(|name| data.get(name).cloned());
+        let is_same = claim.is_some_and(|claim| {
+            let fits = self.hash.verify(&user.password, &claim.hash);
+            claim.user == user.id && fits != HashMatch::No
+        });
+        Ok(Some(if is_anonymous || is_same {
+            data
+        } else {
+            SessionData::new()
+        }))
+    }
+
+    /// Deletes the row of a session, sealed or not; how many rows went.
+    pub(super) fn delete_row(
+        &self,
+        connection: &mut Connection<'_>,
+        key: &SessionKey,
+    ) -> QueryResult<usize> {
+        let RowKeys { key, or_else } = self.keyring.session_row_keys(key);
+        match (models::session::delete(connection, &key)?, or_else) {
+            (0, Some(plaintext)) => models::session::delete(connection, &plaintext),
+            (deleted, _) => Ok(deleted),
+        }
+    }
+
+    fn insert(
+        &self,
+        connection: &mut Connection<'_>,
+        data: &SessionData,
+    ) -> QueryResult<SessionKey> {
+        let key = SessionKey::random(&mut rand::rng());
+        let row_key = self.keyring.session_row_key(&key);
+        let (text, expires) = self.encode(data);
+        models::session::create(connection, &row_key, &text, expires)?;
+        Ok(key)
+    }
+
+    /// The columns of a session that is stored now.
+    fn encode(&self, data: &SessionData) -> (String, Timestamp) {
+        let now = self.clock.now();
+        let text = self.codec.encode(data, now.timestamp());
+        (text, self.lifetime.end(data, now))
+    }
+}

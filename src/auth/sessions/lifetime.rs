@@ -1,0 +1,67 @@
+//! When a session ends.
+//!
+//! With an idle limit, the date in a session's row moves with its use. The data then
+//! holds the time at which the session ends however busy it is.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use crate::django::SessionData;
+use crate::models::Timestamp;
+
+/// The Unix time at which a session ends; only while there is an idle limit.
+const ENDS: &str = "_portcullis_ends";
+
+/// `PORTCULLIS_SESSION_AGE` and `PORTCULLIS_SESSION_IDLE`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lifetime {
+    pub(super) age: Duration,
+    pub(super) idle: Option<Duration>,
+}
+
+impl Lifetime {
+    /// When a session with that data ends if it is not used after `now`.
+    pub(super) fn end(&self, data: &SessionData, now: DateTime<Utc>) -> Timestamp {
+        let after = |age: Duration| {
+            let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+            now.checked_add_signed(age).unwrap_or(now)
+        };
+        let ends = data
+            .get(ENDS)
+            .and_then(Value::as_i64)
+            .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+            .unwrap_or_else(|| after(self.age));
+        Timestamp::new(match self.idle {
+            Some(idle) => ends.min(after(idle)),
+            None => ends,
+        })
+    }
+
+    /// Writes the absolute end of a session that starts now into its data.
+    pub(super) fn set_end(&self, data: &mut SessionData, now: DateTime<Utc>) {
+        data.remove(ENDS);
+        if self.idle.is_some() {
+            let age = i64::try_from(self.age.as_secs()).unwrap_or(i64::MAX / 2);
+            data.insert(ENDS.to_owned(), Value::from(now.timestamp() + age));
+        }
+    }
+
+    /// The later end of a session that is used now; `None` if it is not worth a write.
+    ///
+    /// It is written once in a tenth of the idle time, not with every request.
+    /// Sessions that Django made hold no end, and live as long as Django said.
+    pub(super) fn extended(
+        &self,
+        data: &SessionData,
+        expires: Timestamp,
+        now: DateTime<Utc>,
+    ) -> Option<Timestamp> {
+        let idle = self.idle?;
+        data.get(ENDS)?;
+        let end = self.end(data, now);
+        let gained = (end.to_utc() - expires.to_utc()).to_std();
+        gained.is_ok_and(|gained| gained > idle / 10).then_some(end)
+    }
+}

@@ -1,0 +1,120 @@
+//! API tokens: DRF's one token a user.
+
+use std::sync::Arc;
+
+use diesel::prelude::QueryResult;
+
+use super::audit::{Audit, Event, Kind};
+use super::client::Client;
+use super::clock::Clock;
+use super::error::AuthError;
+use super::keyring::{Keyring, Token};
+use crate::db::{Connection, Database, LookUps};
+use crate::models::token::Owner;
+use crate::models::user::User;
+use crate::models::{self, RowKeys, UserId};
+
+/// Logins that try again when others take the token from under them.
+const TRIES: usize = 3;
+
+/// The token of each user.
+#[derive(Clone)]
+pub struct Tokens {
+    database: Database,
+    audit: Audit,
+    keyring: Keyring,
+    clock: Clock,
+    owners: LookUps<RowKeys, Owner>,
+}
+
+impl Tokens {
+    pub(super) fn new(database: Database, audit: Audit, keyring: Keyring, clock: Clock) -> Self {
+        Self {
+            owners: database.look_ups(models::token::find_owners),
+            database,
+            audit,
+            keyring,
+            clock,
+        }
+    }
+
+    /// The owner of a token. Whether the owner is active is for the caller to
+    /// ask, since DRF answers that with other words.
+    pub async fn find_user(&self, token: &Token) -> Result<Option<Arc<User>>, AuthError> {
+        let keys = self.keyring.token_row_keys(token);
+        let Some(owner) = self.owners.get(keys).await? else {
+            return Ok(None);
+        };
+        // A plaintext row that Django left: good, and sealed now that it is used.
+        if let Some(plaintext) = owner.plaintext_key {
+            let sealed = self.keyring.token_row_key(token);
+            self.database
+                .write(move |c| models::token::replace_key(c, &plaintext, &sealed, None))
+                .await?;
+        }
+        Ok(Some(owner.user))
+    }
+
+    /// The token of a user who is logged in, if it can be shown again.
+    pub async fn find(&self, user: UserId) -> Result<Option<Token>, AuthError> {
+        let row_key = self
+            .database
+            .read(move |c| models::token::find_key(c, user))
+            .await?;
+        Ok(row_key.and_then(|key| self.keyring.recover_token(user, &key)))
+    }
+
+    /// Deletes the user's token and makes a new one (`drf_create_token --reset`).
+    pub async fn reset(&self, user: &User) -> Result<Token, AuthError> {
+        let (tokens, user) = (self.clone(), user.clone());
+        self.audit
+            .write(&Client::command_line(), move |c, events| {
+                models::token::delete_by_user(c, user.id)?;
+                events.push(Event::of(Kind::TokenReset, &user, ""));
+                tokens.get_or_insert(c, user.id)
+            })
+            .await
+    }
+
+    /// The user's token, made if there is none (`drf_create_token`).
+    pub async fn get_or_create(&self, user: &User) -> Result<Token, AuthError> {
+        let (tokens, user) = (self.clone(), user.clone());
+        self.audit
+            .write(&Client::command_line(), move |c, events| {
+                events.push(Event::of(Kind::TokenShown, &user, ""));
+                tokens.get_or_insert(c, user.id)
+            })
+            .await
+    }
+
+    /// The user's token: the one there is, or a new one where there is none, or where
+    /// it cannot be recovered from its row.
+    pub(super) fn get_or_insert(
+        &self,
+        connection: &mut Connection<'_>,
+        user: UserId,
+    ) -> QueryResult<Token> {
+        for _ in 0..TRIES {
+            let now = self.clock.timestamp();
+            let Some(row_key) = models::token::find_key_for_update(connection, user)? else {
+                let token = self.keyring.new_token(user, &mut rand::rng());
+                let key = self.keyring.token_row_key(&token);
+                if models::token::create(connection, user, &key, now)? {
+                    return Ok(token);
+                }
+                // Another login of this user was faster: take its token.
+                continue;
+            };
+            if let Some(token) = self.keyring.recover_token(user, &row_key) {
+                return Ok(token);
+            }
+            let token = self.keyring.new_token(user, &mut rand::rng());
+            let key = self.keyring.token_row_key(&token);
+            if models::token::replace_key(connection, &row_key, &key, Some(now))? {
+                return Ok(token);
+            }
+        }
+        // Only if others log this user in and out without pause: a 503.
+        Err(diesel::result::Error::RollbackTransaction)
+    }
+}
