@@ -229,14 +229,15 @@ async fn learn(auth: Auth) {
 pub fn open(settings: &Settings) -> Result<Database, StartError> {
     let (url, users) = (&settings.database_url, &settings.user_table);
     let pool = u32::try_from(settings.database_pool.get()).unwrap_or(u32::MAX);
+    let setup = users.setup();
     if !users.is_ours() {
         // Nothing is made in a database that is not the one that was meant.
-        drop(Database::open(url, users, 1)?);
+        drop(Database::open(url, &setup, 1)?);
     }
-    for migration in Database::migrate(url, users)? {
+    for migration in Database::migrate(url, users.is_ours())? {
         tracing::info!(%migration, "migrated the database");
     }
-    Ok(Database::open(url, users, pool)?)
+    Ok(Database::open(url, &setup, pool)?)
 }
 
 /// What the rules go by.

@@ -162,7 +162,7 @@ async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, Cl
 }
 
 fn migrate(settings: &Settings) -> Result<(), CliError> {
-    let done = crate::db::Database::migrate(&settings.database_url, &settings.user_table)
+    let done = crate::db::Database::migrate(&settings.database_url, settings.user_table.is_ours())
         .map_err(StartError::from)?;
     for migration in &done {
         println!("applied {migration}");

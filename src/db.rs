@@ -12,9 +12,9 @@ pub mod inspect;
 pub mod look_ups;
 mod migrations;
 mod postgres;
+mod setup;
 mod sqlite;
 mod url;
-mod user_table;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ use diesel::sqlite::SqliteConnection;
 pub use self::cached::cached;
 pub use self::look_ups::LookUps;
 pub use self::migrations::MigrateError;
+pub use self::setup::{Required, Setup};
 use self::sqlite::Durability;
 pub use self::url::DatabaseUrl;
-pub use self::user_table::UserTable;
 
 /// How long a statement waits for somebody else's lock before the request is
 /// answered with 503.
@@ -158,11 +158,11 @@ pub enum OpenError {
     },
     /// A table of the project that we were pointed at is not there.
     #[error(
-        "PORTCULLIS_USER_TABLE is {users}, but {url} has no {table} with Django's columns ({reason}); check the name, or run `manage.py migrate` there first"
+        "{because}, but {url} has no {table} with Django's columns ({reason}); check the name, or run `manage.py migrate` there first"
     )]
     Table {
-        /// The setting.
-        users: UserTable,
+        /// The setting that says so.
+        because: String,
         /// The address, without a password.
         url: String,
         /// What is missing.
@@ -190,13 +190,13 @@ enum Backend {
 
 impl Database {
     /// Connects, and creates the file of a SQLite database that is not there.
-    pub fn open(url: &DatabaseUrl, users: &UserTable, pool_size: u32) -> Result<Self, OpenError> {
+    pub fn open(url: &DatabaseUrl, setup: &Setup, pool_size: u32) -> Result<Self, OpenError> {
         let backend = match url {
             DatabaseUrl::Sqlite(path) => {
-                Backend::Sqlite(Arc::new(sqlite::Sqlite::open(path, users)?))
+                Backend::Sqlite(Arc::new(sqlite::Sqlite::open(path, setup)?))
             }
             DatabaseUrl::Postgres(text) => {
-                Backend::Postgres(postgres::Postgres::open(url, text, users, pool_size)?)
+                Backend::Postgres(postgres::Postgres::open(url, text, setup, pool_size)?)
             }
         };
         Ok(Self {
@@ -294,9 +294,9 @@ impl Database {
     /// Applies the pending migrations; of many processes one does, the others
     /// wait for it.
     ///
-    /// Where the user table is another project's, Django's tables are left to
-    /// it, and only those that are ours alone are made.
-    pub fn migrate(url: &DatabaseUrl, users: &UserTable) -> Result<Vec<String>, MigrateError> {
-        migrations::run(url, users.is_ours())
+    /// Without `makes_djangos`, where the user table is another project's, only the
+    /// tables are made that Django does not know.
+    pub fn migrate(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>, MigrateError> {
+        migrations::run(url, makes_djangos)
     }
 }

@@ -10,8 +10,10 @@ pub mod event;
 pub mod session;
 pub mod token;
 pub mod user;
+mod user_table;
 
 pub use self::columns::{Timestamp, UserId};
+pub use self::user_table::UserTable;
 
 use std::collections::HashMap;
 

@@ -23,8 +23,9 @@ pub use self::sources::Values;
 use crate::auth::Storage;
 use crate::auth::password::validation::Policy;
 use crate::auth::password::{Algorithm, Hasher};
-use crate::db::{DatabaseUrl, UserTable};
+use crate::db::DatabaseUrl;
 use crate::django::secret_key::{SecretKey, SecretKeys};
+use crate::models::UserTable;
 
 /// actix-http refuses more by itself.
 const MOST_HEADERS: usize = 128 * 1024;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::auth::password::validation::{Owner, Policy};
-use portcullis::db::{DatabaseUrl, UserTable};
+use portcullis::db::DatabaseUrl;
+use portcullis::models::UserTable;
 use portcullis::settings::{KEYS, Settings, Values};
 
 const SECRET: &str = "hunter2hunter2";

@@ -14,7 +14,7 @@ use diesel::prelude::{QueryResult, RunQueryDsl};
 use diesel::r2d2::{Error, ManageConnection, Pool, PooledConnection, R2D2Connection};
 
 use self::watch::{Line, Statements, Watch};
-use super::{Connection, DatabaseError, DatabaseUrl, OpenError, UserTable};
+use super::{Connection, DatabaseError, DatabaseUrl, OpenError, Setup};
 
 /// Longest wait for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(3);
@@ -57,7 +57,7 @@ type Down = Arc<Mutex<Option<String>>>;
 /// Makes connections for the pool, and tells whether they are alive.
 pub(super) struct Manager {
     url: String,
-    user_table: Option<String>,
+    setup: Option<String>,
     watch: Watch,
     down: Down,
 }
@@ -83,10 +83,10 @@ impl DerefMut for Watched {
 }
 
 impl Manager {
-    fn new(url: &str, users: &UserTable) -> io::Result<Self> {
+    fn new(url: &str, setup: &Setup) -> io::Result<Self> {
         Ok(Self {
             url: with_limits(url),
-            user_table: users.postgres_setup(),
+            setup: setup.postgres.clone(),
             watch: Watch::start()?,
             down: Down::default(),
         })
@@ -97,8 +97,8 @@ impl Manager {
         if let Err(error) = connection.batch_execute(TUNING) {
             tracing::debug!(%error, "the database makes its own plans");
         }
-        if let Some(view) = &self.user_table {
-            connection.batch_execute(view)?;
+        if let Some(statements) = &self.setup {
+            connection.batch_execute(statements)?;
         }
         connection.line.set_limit(STATEMENT_LIMIT);
         connection.line.forget_errors();
@@ -152,20 +152,18 @@ impl Postgres {
     pub(super) fn open(
         url: &DatabaseUrl,
         text: &str,
-        users: &UserTable,
+        setup: &Setup,
         size: u32,
     ) -> Result<Self, OpenError> {
         let open_error = |error: Error| OpenError::Connect {
             url: url.to_string(),
             reason: one_line(&error),
         };
-        let manager = Manager::new(text, users)?;
+        let manager = Manager::new(text, setup)?;
         // One connection by hand first: the pool would retry for seconds, and
         // then not say why.
         let mut first = connect(&manager.url, &manager.watch).map_err(open_error)?;
-        users
-            .check(&mut *first)
-            .map_err(|missing| missing.into_open_error(users, url.to_string()))?;
+        setup.check(&mut *first, &url.to_string())?;
         manager.prepare(&mut first).map_err(open_error)?;
         let down = Arc::clone(&manager.down);
         let pool = Pool::builder()

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use self::reader::Readers;
 use self::wal_index::WalIndex;
-use super::{Connection, DatabaseError, LOCK_WAIT, OpenError, UserTable};
+use super::{Connection, DatabaseError, LOCK_WAIT, OpenError, Setup};
 
 /// Writes that may wait for the writer thread.
 const QUEUE: usize = 1024;
@@ -80,17 +80,14 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) fn open(path: &Path, users: &UserTable) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, setup: &Setup) -> Result<Self, OpenError> {
         let url = format!("sqlite://{}", path.display());
-        let user_table = users.sqlite_setup();
         let open_error = |error: ConnectionError| OpenError::Connect {
             url: url.clone(),
             reason: error.to_string(),
         };
         let mut connection = connect_patiently(path).map_err(open_error)?;
-        users
-            .check(&mut connection)
-            .map_err(|missing| missing.into_open_error(users, url.clone()))?;
+        setup.check(&mut connection, &url)?;
         // The first read makes the index of the log.
         connection
             .batch_execute("SELECT 1 FROM sqlite_schema")
@@ -99,15 +96,15 @@ impl Sqlite {
         let index = WalIndex::open(path);
         let (writer, jobs) = sync_channel(QUEUE);
         let connect = {
-            let (path, user_table) = (path.to_owned(), user_table.clone());
-            move || Writer::connect(&path, user_table.as_deref())
+            let (path, setup) = (path.to_owned(), setup.sqlite.clone());
+            move || Writer::connect(&path, setup.as_deref())
         };
         let first = connect().map_err(open_error)?;
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || write_jobs(first, &jobs, connect))?;
         Ok(Self {
-            readers: Readers::new(path.to_owned(), user_table),
+            readers: Readers::new(path.to_owned(), setup.sqlite.clone()),
             writer,
             index,
         })
@@ -191,23 +188,15 @@ fn is_locked(error: &ConnectionError) -> bool {
     error.to_string().contains("database is locked")
 }
 
-fn connect(
-    path: &Path,
-    pragmas: &str,
-    user_table: Option<&str>,
-) -> ConnectionResult<SqliteConnection> {
+fn connect(path: &Path, pragmas: &str, setup: Option<&str>) -> ConnectionResult<SqliteConnection> {
     // Diesel turns `sqlite://p` into SQLite's `file:p`; a bare path it leaves
     // alone, so that no character of a path has a meaning of its own.
     let path = path.to_str().ok_or_else(|| {
         ConnectionError::BadConnection("the database path is not valid UTF-8".to_owned())
     })?;
     let mut connection = SqliteConnection::establish(path)?;
-    // The view comes first: a connection that only reads cannot make one.
-    for statements in [FIRST_PRAGMA]
-        .into_iter()
-        .chain(user_table)
-        .chain([pragmas])
-    {
+    // The set-up comes first: a connection that only reads cannot make a view.
+    for statements in [FIRST_PRAGMA].into_iter().chain(setup).chain([pragmas]) {
         connection
             .batch_execute(statements)
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
@@ -222,9 +211,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn connect(path: &Path, user_table: Option<&str>) -> ConnectionResult<Self> {
+    fn connect(path: &Path, setup: Option<&str>) -> ConnectionResult<Self> {
         Ok(Self {
-            connection: connect(path, WRITER_PRAGMAS, user_table)?,
+            connection: connect(path, WRITER_PRAGMAS, setup)?,
             durability: Durability::Synced,
         })
     }
@@ -353,9 +342,8 @@ mod tests {
     async fn what_is_told_is_synced_before_and_the_rest_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("db.sqlite3");
-        let users = UserTable::parse("accounts_customuser").unwrap();
-        Database::migrate(&DatabaseUrl::Sqlite(path.clone()), &users).unwrap();
-        let sqlite = Sqlite::open(&path, &users).unwrap();
+        Database::migrate(&DatabaseUrl::Sqlite(path.clone()), true).unwrap();
+        let sqlite = Sqlite::open(&path, &Setup::default()).unwrap();
         let alone = async |durability| sqlite.write(durability, synchronous).await.unwrap();
 
         assert_eq!(alone(Durability::Synced).await, FULL);

@@ -22,7 +22,8 @@ pub(super) async fn findings(
         println!("{url}: not there yet; `portcullis serve` makes it");
         return Ok(Vec::new());
     }
-    let database = Database::open(url, &settings.user_table, 1).map_err(StartError::from)?;
+    let database =
+        Database::open(url, &settings.user_table.setup(), 1).map_err(StartError::from)?;
     let mut findings = if is_deployed {
         deployment_findings(&database, settings).await?
     } else {

@@ -53,16 +53,16 @@ struct Reader {
 pub(super) struct Readers {
     id: u64,
     path: PathBuf,
-    user_table: Option<String>,
+    setup: Option<String>,
 }
 
 impl Readers {
     /// Each is opened when its thread first reads.
-    pub(super) fn new(path: PathBuf, user_table: Option<String>) -> Self {
+    pub(super) fn new(path: PathBuf, setup: Option<String>) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             path,
-            user_table,
+            setup,
         }
     }
 
@@ -119,7 +119,7 @@ impl Readers {
     fn connect(&self) -> Result<Reader, DatabaseError> {
         Ok(Reader {
             id: self.id,
-            connection: connect(&self.path, READER_PRAGMAS, self.user_table.as_deref())?,
+            connection: connect(&self.path, READER_PRAGMAS, self.setup.as_deref())?,
             snapshot: None,
             last: Instant::now(),
             in_a_row: 0,
@@ -198,7 +198,7 @@ mod tests {
 
     use super::super::Sqlite;
     use super::*;
-    use crate::db::{Connection, UserTable};
+    use crate::db::{Connection, Setup};
 
     /// Far more than a busy machine needs.
     const TRIES: u32 = 100_000;
@@ -220,8 +220,7 @@ mod tests {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.db");
-            let users = UserTable::parse("accounts_customuser").unwrap();
-            let sqlite = Sqlite::open(&path, &users).unwrap();
+            let sqlite = Sqlite::open(&path, &Setup::default()).unwrap();
             let mut other = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
             let create = "CREATE TABLE t (n INTEGER, filler BLOB); INSERT INTO t VALUES (0, NULL)";
             other.batch_execute(create).unwrap();

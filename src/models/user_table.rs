@@ -6,9 +6,7 @@
 //! nothing of the project's is altered. PostgreSQL writes through such a view;
 //! SQLite needs triggers, which are temporary too.
 
-use diesel::connection::SimpleConnection;
-
-use super::OpenError;
+use crate::db::{Required, Setup};
 
 /// The name that our schema has for it.
 const OURS: &str = "accounts_customuser";
@@ -25,23 +23,6 @@ const COLUMNS: [&str; 11] = [
     "is_active",
     "date_joined",
 ];
-
-/// A table that is not there, or not as Django makes it.
-pub(super) struct Missing {
-    table: String,
-    reason: String,
-}
-
-impl Missing {
-    pub(super) fn into_open_error(self, users: &UserTable, url: String) -> OpenError {
-        OpenError::Table {
-            users: users.clone(),
-            url,
-            table: self.table,
-            reason: self.reason,
-        }
-    }
-}
 
 /// The table of the user model: `name`, or `schema.name` on PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,13 +68,21 @@ impl UserTable {
         }
     }
 
-    /// Prepares one connection, after seeing that the project's tables are what
-    /// we take them for. Says which one is not, and why.
-    pub(super) fn check<C: SimpleConnection>(&self, connection: &mut C) -> Result<(), Missing> {
+    /// What each connection needs for it.
+    pub fn setup(&self) -> Setup {
         if self.is_ours() {
-            return Ok(());
+            return Setup::default();
         }
-        for (table, columns) in [
+        Setup {
+            sqlite: Some(self.sqlite_view()),
+            postgres: Some(self.postgres_view()),
+            required: self.required(),
+        }
+    }
+
+    /// The tables of Django's that must be there, with the columns that we use.
+    fn required(&self) -> Vec<Required> {
+        [
             (self.quoted(), COLUMNS.join(", ")),
             (
                 "authtoken_token".to_owned(),
@@ -103,34 +92,25 @@ impl UserTable {
                 "django_session".to_owned(),
                 "session_key, session_data, expire_date".to_owned(),
             ),
-        ] {
-            connection
-                .batch_execute(&format!("SELECT {columns} FROM {table} LIMIT 0"))
-                .map_err(|reason| Missing {
-                    table: table.replace('"', ""),
-                    reason: reason.to_string().replace('\n', " "),
-                })?;
-        }
-        Ok(())
+        ]
+        .into_iter()
+        .map(|(table, columns)| Required {
+            table,
+            columns,
+            because: format!("PORTCULLIS_USER_TABLE is {self}"),
+        })
+        .collect()
     }
 
-    /// What a PostgreSQL connection runs at its start.
-    pub(super) fn postgres_setup(&self) -> Option<String> {
-        if self.is_ours() {
-            return None;
-        }
-        Some(format!(
+    fn postgres_view(&self) -> String {
+        format!(
             "CREATE TEMPORARY VIEW {OURS} AS SELECT {} FROM {}",
             COLUMNS.join(", "),
             self.quoted()
-        ))
+        )
     }
 
-    /// What a SQLite connection runs at its start.
-    pub(super) fn sqlite_setup(&self) -> Option<String> {
-        if self.is_ours() {
-            return None;
-        }
+    fn sqlite_view(&self) -> String {
         let (table, columns) = (self.quoted(), COLUMNS.join(", "));
         let without_id = COLUMNS.get(1..).unwrap_or_default();
         let inserted = without_id.join(", ");
@@ -139,7 +119,7 @@ impl UserTable {
             .map(|name| format!("NEW.{name}"))
             .collect();
         let values = values.join(", ");
-        Some(format!(
+        format!(
             "CREATE TEMPORARY VIEW {OURS} AS SELECT {columns} FROM {table};
              CREATE TEMPORARY TRIGGER portcullis_user_update
                INSTEAD OF UPDATE ON {OURS} BEGIN
@@ -150,7 +130,7 @@ impl UserTable {
                INSTEAD OF INSERT ON {OURS} BEGIN
                  INSERT INTO {table} ({inserted}) VALUES ({values});
                END;"
-        ))
+        )
     }
 }
 
