@@ -263,8 +263,8 @@ impl Auth {
         let hasher = self.0.hasher;
         self.0
             .pool
-            .run(&client.network(), async move |lane| {
-                hasher.make_in(&lane, &password, &mut rand::rng()).await
+            .run(&client.network(), move || {
+                hasher.make(&password, &mut rand::rng())
             })
             .await?
             .map_err(|_: MakeError| AuthError::InvalidCredentials)

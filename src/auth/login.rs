@@ -42,7 +42,7 @@ impl Auth {
         let workload = self.0.workload.with(encoded.as_deref());
         let password = credentials.password();
         let is_right = ticket
-            .run(async move |lane| {
+            .run(move || {
                 if let Some(mark) = mark {
                     mark.store(true, Ordering::Release);
                 }
@@ -50,7 +50,7 @@ impl Auth {
                 // Without a usable password there is nothing to compare, but
                 // the work is done all the same.
                 let encoded = encoded.as_deref().filter(|_| password.is_some());
-                password::check(encoded, text, may_pass, &workload, &lane).await
+                password::check(encoded, text, may_pass, &workload)
             })
             .await?;
         let reason = match candidate.user {

@@ -173,7 +173,7 @@ async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
     let running = actix_web::rt::spawn({
         let pool = pool.clone();
         async move {
-            pool.run("another client", async move |_| {
+            pool.run("another client", move || {
                 let _ = started.send(());
                 held.recv()
             })
@@ -183,7 +183,7 @@ async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
     starting.await.expect("the thread is busy");
     let waiting = actix_web::rt::spawn({
         let pool = pool.clone();
-        async move { pool.run("another client", async |_| ()).await }
+        async move { pool.run("another client", || ()).await }
     });
     while pool.depth() == 0 {
         tokio::task::yield_now().await;
@@ -219,7 +219,7 @@ async fn one_address_does_not_keep_others_out(backend: Backend) {
     let running = actix_web::rt::spawn({
         let pool = pool.clone();
         async move {
-            pool.run("", async move |_| {
+            pool.run("", move || {
                 let _ = started.send(());
                 held.recv()
             })

@@ -6,13 +6,12 @@
 //! take turns, and none can fill it so that another finds no room. What has no
 //! room is answered [`Busy`] at once, and a request that its client has given up
 //! leaves the queue unhashed. Who has other work to do first takes a [`Ticket`]
-//! before it, so that in a storm nobody does it for nothing. While jobs wait, each
-//! thread has two, by turns (`password::lanes`).
+//! before it, so that in a storm nobody does it for nothing.
 
 use std::{
     collections::HashMap,
     fmt, io,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -21,15 +20,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
 use rustix::{process::setpriority_process, thread::gettid};
 use tokio::sync::oneshot;
 
-use super::{
-    argon2,
-    lanes::{Lane, Lanes},
-    queue::FairQueue,
-};
+use super::{argon2, queue::FairQueue};
 
 /// A wait that the log tells of, and how often it does.
 const LONG_WAIT: Duration = Duration::from_secs(1);
@@ -38,8 +32,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// How much hashing there may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Threads, at least one. Each runs a job, and a second one beside it where that
-    /// would only wait otherwise.
+    /// Threads, at least one: jobs that run at once.
     pub threads: usize,
     /// Jobs that wait. With 0 a job is taken only while a thread is free.
     pub queue: usize,
@@ -70,10 +63,7 @@ impl HashPool {
         let shared = Arc::new(Shared {
             capacity: threads.saturating_add(limits.queue),
             idle: limits.idle,
-            state: Mutex::new(State {
-                free: threads,
-                ..State::default()
-            }),
+            state: Mutex::default(),
             changed: Condvar::new(),
             completed: AtomicU64::new(0),
         });
@@ -104,7 +94,7 @@ impl HashPool {
     pub async fn run<T: Send + 'static>(
         &self,
         client: &str,
-        work: impl AsyncFnOnce(Lane) -> T + Send + 'static,
+        work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
         self.reserve(client)?.run(work).await
     }
@@ -159,7 +149,7 @@ impl Ticket {
     /// The same.
     pub async fn run<T: Send + 'static>(
         mut self,
-        work: impl AsyncFnOnce(Lane) -> T + Send + 'static,
+        work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let (sender, receiver) = oneshot::channel();
         self.is_used = true;
@@ -203,18 +193,11 @@ struct State {
     /// Tickets that are out, by client.
     coming: HashMap<String, usize>,
     running: usize,
-    /// Threads without a job.
-    free: usize,
     closed: bool,
     report: Report,
 }
 
 impl State {
-    /// The next job that somebody still wants.
-    fn pop(&mut self) -> Option<Waiting> {
-        std::iter::from_fn(|| self.waiting.pop()).find(|waiting| !waiting.job.is_abandoned())
-    }
-
     /// Takes back one ticket.
     fn leave(&mut self, client: &str) {
         if let Some(count) = self.coming.get_mut(client) {
@@ -353,29 +336,13 @@ impl Shared {
 
     /// A thread's whole life.
     fn work(&self) {
-        let mut lanes = Lanes::new();
-        loop {
-            let next = if lanes.is_empty() {
-                let Some(job) = self.next() else { return };
-                Some(job)
-            } else if lanes.has_room() {
-                self.next_beside()
-            } else {
-                None
-            };
-            if let Some(job) = next {
-                lanes.start(|lane| job.start(lane));
-            }
-            if let Some(deliver) = lanes.take_turns() {
-                // All before the delivery: whoever gets the result finds the
-                // thread free and the job counted.
-                let mut state = self.lock();
-                state.running -= 1;
-                state.free += usize::from(lanes.is_empty());
-                drop(state);
-                self.completed.fetch_add(1, Ordering::Release);
-                deliver();
-            }
+        while let Some(job) = self.next() {
+            let deliver = job.run();
+            // Both before the delivery: whoever gets the result finds the
+            // thread free and the job counted.
+            self.lock().running -= 1;
+            self.completed.fetch_add(1, Ordering::Release);
+            deliver();
         }
     }
 
@@ -383,59 +350,44 @@ impl Shared {
     fn next(&self) -> Option<Box<dyn Job>> {
         let mut state = self.lock();
         loop {
-            if let Some(waiting) = state.pop() {
-                state.free -= 1;
-                return Some(self.begin(state, waiting));
-            }
-            if state.closed {
-                return None;
-            }
-            let (woken, waited) = self
-                .changed
-                .wait_timeout(state, self.idle)
-                .unwrap_or_else(PoisonError::into_inner);
-            state = woken;
-            if waited.timed_out() {
-                drop(state);
-                argon2::release_memory();
-                state = self.lock();
+            match state.waiting.pop() {
+                Some(waiting) if waiting.job.is_abandoned() => {}
+                Some(waiting) => {
+                    state.running += 1;
+                    let (depth, wait) = (state.waiting.len(), waiting.since.elapsed());
+                    state.report.longest_wait = state.report.longest_wait.max(wait);
+                    let report = state.report.take_due();
+                    drop(state);
+                    if let Some(report) = report {
+                        report.tell(depth);
+                    }
+                    tracing::debug!(?wait, depth, "hashing a password");
+                    return Some(waiting.job);
+                }
+                None if state.closed => return None,
+                None => {
+                    let (woken, waited) = self
+                        .changed
+                        .wait_timeout(state, self.idle)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    state = woken;
+                    if waited.timed_out() {
+                        drop(state);
+                        argon2::release_memory();
+                        state = self.lock();
+                    }
+                }
             }
         }
-    }
-
-    /// A second job for a thread that has one, if it would only wait otherwise.
-    fn next_beside(&self) -> Option<Box<dyn Job>> {
-        let mut state = self.lock();
-        if state.free > 0 {
-            return None;
-        }
-        let waiting = state.pop()?;
-        Some(self.begin(state, waiting))
-    }
-
-    fn begin(&self, mut state: MutexGuard<'_, State>, waiting: Waiting) -> Box<dyn Job> {
-        state.running += 1;
-        let (depth, wait) = (state.waiting.len(), waiting.since.elapsed());
-        state.report.longest_wait = state.report.longest_wait.max(wait);
-        let report = state.report.take_due();
-        drop(state);
-        if let Some(report) = report {
-            report.tell(depth);
-        }
-        tracing::debug!(?wait, depth, "hashing a password");
-        waiting.job
     }
 }
-
-/// Hands a result over to whoever waits for it.
-type Deliver = Box<dyn FnOnce()>;
 
 /// A [`Task`] of any type.
 trait Job: Send {
     /// Whether nobody waits for the result any more.
     fn is_abandoned(&self) -> bool;
-    /// The work, to be done on that lane.
-    fn start(self: Box<Self>, lane: Lane) -> LocalBoxFuture<'static, Deliver>;
+    /// Does the work; the returned function hands the result over.
+    fn run(self: Box<Self>) -> Box<dyn FnOnce()>;
 }
 
 struct Task<W, T> {
@@ -445,26 +397,22 @@ struct Task<W, T> {
 
 impl<W, T> Job for Task<W, T>
 where
-    W: AsyncFnOnce(Lane) -> T + Send + 'static,
+    W: FnOnce() -> T + Send,
     T: Send + 'static,
 {
     fn is_abandoned(&self) -> bool {
         self.sender.is_closed()
     }
 
-    fn start(self: Box<Self>, lane: Lane) -> LocalBoxFuture<'static, Deliver> {
+    fn run(self: Box<Self>) -> Box<dyn FnOnce()> {
         let Self { work, sender } = *self;
-        async move {
-            // Nothing of the work's is looked at after a panic.
-            let outcome = AssertUnwindSafe(work(lane)).catch_unwind().await;
-            let deliver: Deliver = Box::new(move || match outcome {
-                // An error here means that the receiver has gone: nobody to tell.
-                Ok(value) => drop(sender.send(value)),
-                Err(_) => drop(sender),
-            });
-            deliver
-        }
-        .boxed_local()
+        // Nothing of the work's is looked at after a panic.
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        Box::new(move || match outcome {
+            // An error here means that the receiver has gone: nobody to tell.
+            Ok(value) => drop(sender.send(value)),
+            Err(_) => drop(sender),
+        })
     }
 }
 
@@ -475,7 +423,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::{super::pbkdf2_sha256::Chain, *};
+    use super::*;
 
     const LIMITS: Limits = Limits {
         threads: 1,
@@ -508,7 +456,7 @@ mod tests {
         let mut future = Box::pin({
             let pool = pool.clone();
             async move {
-                pool.run("a", async move |_| {
+                pool.run("a", move || {
                     started.send(()).unwrap();
                     let _ = held.recv();
                 })
@@ -538,7 +486,7 @@ mod tests {
     fn results_come_back_from_named_threads_and_are_counted() {
         let pool = pool(2, 4);
 
-        let name = block_on(pool.run("a", async |_| thread::current().name().map(str::to_owned)));
+        let name = block_on(pool.run("a", || thread::current().name().map(str::to_owned)));
 
         assert!(name.unwrap().unwrap().starts_with("hash-"));
         assert_eq!(pool.completed(), 1);
@@ -549,16 +497,16 @@ mod tests {
     fn a_full_queue_is_busy_at_once() {
         let pool = pool(1, 1);
         let (release, running) = hold(&pool);
-        let mut waiting = Box::pin(pool.run("a", async |_| 2));
+        let mut waiting = Box::pin(pool.run("a", || 2));
         poll_once(&mut waiting);
 
         assert_eq!(pool.depth(), 1);
-        assert_eq!(block_on(pool.run("a", async |_| 3)), Err(Busy));
+        assert_eq!(block_on(pool.run("a", || 3)), Err(Busy));
 
         drop(release);
         assert_eq!(block_on(running), Ok(()));
         assert_eq!(block_on(waiting), Ok(2));
-        assert_eq!(block_on(pool.run("a", async |_| 4)), Ok(4));
+        assert_eq!(block_on(pool.run("a", || 4)), Ok(4));
         assert_eq!(pool.completed(), 3);
     }
 
@@ -568,13 +516,13 @@ mod tests {
         let [first, second] = [(); 2].map(|()| pool.reserve("a").unwrap());
 
         assert!(pool.reserve("a").is_err());
-        assert_eq!(block_on(pool.run("a", async |_| 1)), Err(Busy));
+        assert_eq!(block_on(pool.run("a", || 1)), Err(Busy));
 
-        assert_eq!(block_on(first.run(async |_| 2)), Ok(2));
+        assert_eq!(block_on(first.run(|| 2)), Ok(2));
         let third = pool.reserve("a").unwrap();
         assert!(pool.reserve("a").is_err(), "used, and then somebody else's");
         drop((second, third));
-        assert_eq!(block_on(pool.run("a", async |_| 3)), Ok(3));
+        assert_eq!(block_on(pool.run("a", || 3)), Ok(3));
     }
 
     #[test]
@@ -586,9 +534,9 @@ mod tests {
         let other = pool.reserve("b").unwrap();
         assert!(pool.reserve("b").is_err(), "one each would be no fewer");
 
-        assert_eq!(block_on(other.run(async |_| 1)), Ok(1));
+        assert_eq!(block_on(other.run(|| 1)), Ok(1));
         for ticket in tickets {
-            assert_eq!(block_on(ticket.run(async |_| 2)), Ok(2));
+            assert_eq!(block_on(ticket.run(|| 2)), Ok(2));
         }
     }
 
@@ -596,11 +544,11 @@ mod tests {
     fn without_a_queue_a_free_thread_still_takes_jobs() {
         let pool = pool(1, 0);
         for number in 0..100 {
-            assert_eq!(block_on(pool.run("a", async move |_| number)), Ok(number));
+            assert_eq!(block_on(pool.run("a", move || number)), Ok(number));
         }
         let (_release, _running) = hold(&pool);
 
-        assert_eq!(block_on(pool.run("a", async |_| ())), Err(Busy));
+        assert_eq!(block_on(pool.run("a", || ())), Err(Busy));
     }
 
     #[test]
@@ -608,11 +556,11 @@ mod tests {
         let pool = pool(1, 1);
         let (release, running) = hold(&pool);
         let (touched, touch) = mpsc::channel();
-        let mut abandoned = Box::pin(pool.run("a", async move |_| touched.send(()).unwrap()));
+        let mut abandoned = Box::pin(pool.run("a", move || touched.send(()).unwrap()));
         poll_once(&mut abandoned);
         drop(abandoned);
 
-        let mut wanted = Box::pin(pool.run("a", async |_| 1));
+        let mut wanted = Box::pin(pool.run("a", || 1));
         poll_once(&mut wanted);
         drop(release);
 
@@ -626,13 +574,13 @@ mod tests {
     fn an_abandoned_job_is_skipped_by_the_thread_too() {
         let pool = pool(1, 8);
         let (release, running) = hold(&pool);
-        let mut abandoned = Box::pin(pool.run("a", async |_| ()));
+        let mut abandoned = Box::pin(pool.run("a", || ()));
         poll_once(&mut abandoned);
         drop(abandoned);
         drop(release);
 
         assert_eq!(block_on(running), Ok(()));
-        assert_eq!(block_on(pool.run("a", async |_| 1)), Ok(1));
+        assert_eq!(block_on(pool.run("a", || 1)), Ok(1));
         assert_eq!(pool.completed(), 2);
     }
 
@@ -640,10 +588,10 @@ mod tests {
     fn a_panicking_job_is_an_error_and_its_thread_lives_on() {
         let pool = pool(1, 1);
 
-        let result: Result<(), Busy> = block_on(pool.run("a", async |_| panic!("on purpose")));
+        let result: Result<(), Busy> = block_on(pool.run("a", || panic!("on purpose")));
 
         assert_eq!(result, Err(Busy));
-        assert_eq!(block_on(pool.run("a", async |_| 1)), Ok(1));
+        assert_eq!(block_on(pool.run("a", || 1)), Ok(1));
         assert_eq!(pool.completed(), 2);
     }
 
@@ -654,7 +602,7 @@ mod tests {
         let clone = pool.clone();
 
         drop(pool);
-        assert_eq!(block_on(clone.run("a", async |_| 1)), Ok(1));
+        assert_eq!(block_on(clone.run("a", || 1)), Ok(1));
         drop(clone);
 
         wait_until(|| shared.strong_count() == 0);
@@ -666,77 +614,10 @@ mod tests {
 
         let held: Vec<_> = (0..3).map(|_| hold(&pool)).collect();
 
-        assert_eq!(block_on(pool.run("a", async |_| ())), Err(Busy));
+        assert_eq!(block_on(pool.run("a", || ())), Err(Busy));
         for (release, running) in held {
             drop(release);
             assert_eq!(block_on(running), Ok(()));
-        }
-    }
-
-    /// A job that rests, again and again, until there is no other handle on `goes_on`.
-    fn rest(goes_on: &Arc<()>) -> impl AsyncFnOnce(Lane) + Send + 'static {
-        let goes_on = Arc::downgrade(goes_on);
-        async move |lane: Lane| {
-            while goes_on.strong_count() > 0 {
-                lane.derive(Chain::new(b"password", b"salt", 1000)).await;
-            }
-        }
-    }
-
-    #[test]
-    fn a_thread_runs_a_second_job_beside_one_that_rests() {
-        let pool = pool(1, 2);
-        let goes_on = Arc::default();
-        let mut first = Box::pin(pool.run("a", rest(&goes_on)));
-        poll_once(&mut first);
-
-        let panicked: Result<(), Busy> = block_on(pool.run("a", async |_| panic!("on purpose")));
-        assert_eq!(panicked, Err(Busy));
-        assert_eq!(pool.completed(), 1);
-
-        let mut third = Box::pin(pool.run("a", async |_| 3));
-        poll_once(&mut third);
-        assert_eq!(pool.depth(), 1, "the first is to get on");
-        drop(goes_on);
-        assert_eq!(block_on(first), Ok(()));
-        assert_eq!(block_on(third), Ok(3));
-    }
-
-    #[test]
-    fn a_third_job_waits_until_the_first_is_done() {
-        let pool = pool(1, 2);
-        let own: [Arc<()>; 2] = Default::default();
-        let mut running = own.each_ref().map(|own| Box::pin(pool.run("a", rest(own))));
-        running.iter_mut().for_each(poll_once);
-        wait_until(|| pool.depth() == 0);
-        let mut third = Box::pin(pool.run("a", async |_| 3));
-        poll_once(&mut third);
-        assert_eq!(block_on(pool.run("a", async |_| 4)), Err(Busy));
-
-        let ([first, second], [goes_on, other]) = (running, own);
-        drop(goes_on);
-        assert_eq!(block_on(first), Ok(()));
-        assert_eq!(block_on(third), Ok(3), "beside the second");
-        drop(other);
-        assert_eq!(block_on(second), Ok(()));
-    }
-
-    #[test]
-    fn a_thread_without_a_job_comes_first() {
-        let pool = pool(2, 2);
-        let goes_on = Arc::default();
-        let job = rest(&goes_on);
-        let (started, starts) = mpsc::channel();
-        let mut first = Box::pin(pool.run("a", async move |lane| {
-            started.send(thread::current().id()).unwrap();
-            job(lane).await;
-        }));
-        poll_once(&mut first);
-        let busy = starts.recv().unwrap();
-
-        for _ in 0..100 {
-            let id = block_on(pool.run("a", async |_| thread::current().id())).unwrap();
-            assert_ne!(id, busy);
         }
     }
 
@@ -744,20 +625,16 @@ mod tests {
     fn a_client_who_fills_the_queue_makes_room_for_another() {
         let pool = pool(1, 2);
         let (release, running) = hold(&pool);
-        let mut first = Box::pin(pool.run("a", async |_| 1));
+        let mut first = Box::pin(pool.run("a", || 1));
         poll_once(&mut first);
-        let mut second = Box::pin(pool.run("a", async |_| 2));
+        let mut second = Box::pin(pool.run("a", || 2));
         poll_once(&mut second);
 
-        assert_eq!(block_on(pool.run("a", async |_| 3)), Err(Busy));
-        let mut others = Box::pin(pool.run("b", async |_| 4));
+        assert_eq!(block_on(pool.run("a", || 3)), Err(Busy));
+        let mut others = Box::pin(pool.run("b", || 4));
         poll_once(&mut others);
         assert_eq!(block_on(second), Err(Busy), "the last of the longest line");
-        assert_eq!(
-            block_on(pool.run("c", async |_| 5)),
-            Err(Busy),
-            "one each is fair"
-        );
+        assert_eq!(block_on(pool.run("c", || 5)), Err(Busy), "one each is fair");
 
         drop(release);
         assert_eq!(block_on(running), Ok(()));
@@ -767,25 +644,18 @@ mod tests {
 
     #[test]
     fn memory_is_kept_between_jobs_and_given_back_by_idle_threads() {
-        let kept_by =
-            |pool: &HashPool| block_on(pool.run("a", async |_| argon2::kept_memory())).unwrap();
+        let kept_by = |pool: &HashPool| block_on(pool.run("a", argon2::kept_memory)).unwrap();
         let hash = || argon2::encode("a password", "a salt of some length", 1).unwrap();
 
         let busy = HashPool::new(LIMITS).unwrap();
-        let first = block_on(busy.run("a", async move |_| hash())).unwrap();
+        let first = block_on(busy.run("a", hash)).unwrap();
         assert_eq!(kept_by(&busy), 100 * 1024 * 1024);
         // Nothing of the first hash gets into the second.
-        assert_eq!(
-            block_on(busy.run("a", async move |_| hash())).unwrap(),
-            first
-        );
+        assert_eq!(block_on(busy.run("a", hash)).unwrap(), first);
 
         let idle = Duration::from_millis(1);
         let idle = HashPool::new(Limits { idle, ..LIMITS }).unwrap();
-        assert_eq!(
-            block_on(idle.run("a", async move |_| hash())).unwrap(),
-            first
-        );
+        assert_eq!(block_on(idle.run("a", hash)).unwrap(), first);
         wait_until(|| kept_by(&idle) == 0);
     }
 
@@ -793,9 +663,8 @@ mod tests {
     fn threads_give_way_as_told() {
         let nice_of = |nice| {
             let pool = HashPool::new(Limits { nice, ..LIMITS }).unwrap();
-            let nice = block_on(pool.run("a", async |_| {
-                rustix::process::getpriority_process(Some(gettid()))
-            }));
+            let nice =
+                block_on(pool.run("a", || rustix::process::getpriority_process(Some(gettid()))));
             nice.unwrap().unwrap()
         };
         let usual = nice_of(0);
