@@ -33,7 +33,7 @@ use unicode_normalization::UnicodeNormalization;
 use self::gate::{Gate, Turn};
 use super::client::network_of;
 use super::event::{Event, Kind};
-use super::password::pool::{Busy, Ticket};
+use super::passwords::pool::{Busy, Ticket};
 use super::{Auth, AuthError, Client};
 use crate::db::Connection;
 use crate::django::SecretKeys;

@@ -3,7 +3,7 @@
 //!
 //! A password column holds `algorithm$…`, where each algorithm has its own way
 //! to write its cost, salt and hash (one file each). Everything here is pure and
-//! slow on purpose: run it in the [`pool`], never on an async thread.
+//! slow on purpose: run it in the [pool](super::passwords::pool), never on an async thread.
 //!
 //! Decisions of our own, where Django leaves a choice or does worse:
 //!
@@ -18,14 +18,12 @@
 //! password to PBKDF2, and plain bcrypt repeats it across a NUL.
 
 mod algorithm;
-mod argon2;
+pub(crate) mod argon2;
 mod bcrypt;
 mod encoded;
 mod hasher;
 mod pbkdf2;
 mod pbkdf2_sha256;
-pub mod pool;
-mod queue;
 mod scrypt;
 mod stored;
 pub mod validation;

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::lock;
-use crate::auth::password::pool::Busy;
+use crate::auth::passwords::pool::Busy;
 use crate::models::attempt::Place;
 
 /// Lets as many attempts of one account and client at the counters as there is

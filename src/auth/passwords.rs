@@ -1,0 +1,5 @@
+//! Passwords at work: the threads that hash them.
+
+mod places;
+pub mod pool;
+mod queue;
