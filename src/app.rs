@@ -247,7 +247,7 @@ pub fn auth_config(settings: &Settings) -> auth::Config {
         storage: settings.storage,
         hasher: settings.hasher,
         upgrades_hashes: settings.upgrades_hashes,
-        hash_limits: auth::password::pool::Limits {
+        hash_limits: auth::passwords::pool::Limits {
             threads: settings.hash_threads.get(),
             queue: settings.hash_queue.get(),
             nice: settings.hash_nice,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::keyring::Storage;
 use super::password::Hasher;
-use super::password::pool::Limits;
+use super::passwords::pool::Limits;
 use crate::django::SecretKeys;
 
 /// The settings of [`Auth`](super::Auth).

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::password::pool::Busy;
+use super::passwords::pool::Busy;
 use crate::db::DatabaseError;
 
 /// Why a verb of [`Auth`](super::Auth) gave nothing.

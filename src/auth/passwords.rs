@@ -1,15 +1,19 @@
 //! Passwords: checked and hashed on threads of their own, with the same work for every
 //! refusal.
 
+mod places;
+pub mod pool;
+mod queue;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::pool::{HashPool, Ticket};
 use super::client::Client;
 use super::config::Config;
 use super::credentials::Credentials;
 use super::error::AuthError;
-use super::password::pool::{HashPool, Ticket};
 use super::password::{self, Hasher, MakeError, Work, Workload};
 use crate::db::Database;
 use crate::models;
@@ -56,8 +60,8 @@ impl Passwords {
     async fn hash_for(&self, client: &Client, password: String) -> Result<String, AuthError> {
         let hasher = self.hasher;
         self.pool
-            .run(&client.network(), async move |lane| {
-                hasher.make_in(&lane, &password, &mut rand::rng()).await
+            .run(&client.network(), move || {
+                hasher.make(&password, &mut rand::rng())
             })
             .await?
             .map_err(|_: MakeError| AuthError::InvalidCredentials)
@@ -83,13 +87,13 @@ impl Passwords {
         let encoded = user.map(|user| user.password.clone());
         let workload = self.workload_with(encoded.as_deref());
         let password = credentials.password();
-        let checked = ticket.run(async move |lane| {
+        let checked = ticket.run(move || {
             if let Some(started) = started {
                 started.store(true, Ordering::Release);
             }
             let text = password.as_deref().unwrap_or_default();
             let encoded = encoded.as_deref().filter(|_| password.is_some());
-            password::check(encoded, text, may_pass, &workload, &lane).await
+            password::check(encoded, text, may_pass, &workload)
         });
         Ok(checked.await?)
     }

@@ -36,7 +36,7 @@ use super::client::Client;
 use super::clock::Clock;
 use super::config::Config;
 use super::error::AuthError;
-use super::password::pool::{Busy, HashPool, Ticket};
+use super::passwords::pool::{Busy, HashPool, Ticket};
 use crate::db::{Connection, Database};
 use crate::django::SecretKeys;
 use crate::models::attempt::{Limits, Slot};

@@ -120,7 +120,8 @@ async fn the_second_login_gives_the_same_token(backend: Backend) {
 }
 
 async fn two_hundred_first_logins_at_once_give_one_token(backend: Backend) {
-    let settings = [("PORTCULLIS_HASH_QUEUE", "256")];
+    // Of which one client may have half.
+    let settings = [("PORTCULLIS_HASH_QUEUE", "512")];
     let app = TestApp::start_with(&backend, &settings).await;
     app.create_user("alice", PASSWORD).await;
     let client = app.program();

@@ -182,7 +182,7 @@ async fn two_hundred_wrong_logins_at_two_processes_are_five_hash_checks(backend:
 }
 
 async fn a_burst_of_right_logins_is_never_refused(backend: Backend) {
-    let settings = [("PORTCULLIS_HASH_THREADS", "2")];
+    let settings = [("PORTCULLIS_HASH_THREADS", "2"), ROOM];
     let app = TestApp::start_with(&backend, &settings).await;
     app.create_user("alice", PASSWORD).await;
     let other = app.start_another(&settings).await;
@@ -194,7 +194,7 @@ async fn a_burst_of_right_logins_is_never_refused(backend: Backend) {
 }
 
 async fn right_logins_wait_for_wrong_ones_and_not_the_other_way_round(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[ROOM]).await;
     app.create_user("alice", PASSWORD).await;
 
     // Four wrong ones among them are no reason to refuse anybody.

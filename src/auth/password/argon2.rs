@@ -179,13 +179,13 @@ fn hash(
 }
 
 /// Gives back the memory that this thread keeps from one hash to the next.
-pub(super) fn release_memory() {
+pub(crate) fn release_memory() {
     BLOCKS.take();
 }
 
 /// How many bytes that is.
 #[cfg(test)]
-pub(super) fn kept_memory() -> usize {
+pub(crate) fn kept_memory() -> usize {
     BLOCKS.with_borrow(|blocks| size_of_val(blocks.as_slice()))
 }
 
@@ -201,4 +201,20 @@ pub(super) fn encode(password: &str, salt: &str, passes: u32) -> Option<String> 
     Some(format!(
         "{name}$argon2id$v=19$m={MEMORY},t={passes},p={LANES}${salt}${hash}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_hash_gets_into_the_next() {
+        let hash = |password| encode(password, "a salt of some length", 1);
+        let first = hash("a password");
+        assert_eq!(kept_memory(), 100 * 1024 * 1024);
+        assert_ne!(hash("another password"), first);
+        assert_eq!(hash("a password"), first);
+        release_memory();
+        assert_eq!(kept_memory(), 0);
+    }
 }

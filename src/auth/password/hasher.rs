@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use rand::{CryptoRng, Rng};
 
-use super::lanes::{Lane, alone};
 use super::stored::Stored;
 use super::{Algorithm, algorithm_of, argon2, bcrypt, encoded::SALT_LENGTH, pbkdf2, scrypt};
 use crate::django::random::random_string;
@@ -81,21 +80,11 @@ impl Hasher {
         password: &str,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<String, MakeError> {
-        alone(async |lane| self.make_in(lane, password, rng).await)
-    }
-
-    /// The same, beside another job of the [`super::pool`].
-    pub(crate) async fn make_in(
-        &self,
-        lane: &Lane,
-        password: &str,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<String, MakeError> {
         let (algorithm, cost) = (self.algorithm, self.cost.0);
         let encoded = match algorithm {
             Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
                 let salt = random_string(SALT_LENGTH, rng);
-                Some(pbkdf2::encode(algorithm, password, &salt, cost, lane).await)
+                Some(pbkdf2::encode(algorithm, password, &salt, cost))
             }
             Algorithm::Argon2 => argon2::encode(password, &random_string(SALT_LENGTH, rng), cost),
             Algorithm::Scrypt => scrypt::encode(password, &random_string(SALT_LENGTH, rng), cost),

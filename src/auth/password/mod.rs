@@ -3,7 +3,7 @@
 //!
 //! A password column holds `algorithm$…`, where each algorithm has its own way
 //! to write its cost, salt and hash (one file each). Everything here is pure and
-//! slow on purpose: run it in the [`pool`], never on an async thread.
+//! slow on purpose: run it in the [pool](super::passwords::pool), never on an async thread.
 //!
 //! Decisions of our own, where Django leaves a choice or does worse:
 //!
@@ -18,15 +18,12 @@
 //! password to PBKDF2, and plain bcrypt repeats it across a NUL.
 
 mod algorithm;
-mod argon2;
+pub(crate) mod argon2;
 mod bcrypt;
 mod encoded;
 mod hasher;
-mod lanes;
 mod pbkdf2;
 mod pbkdf2_sha256;
-pub mod pool;
-mod queue;
 mod scrypt;
 mod stored;
 pub mod validation;
@@ -34,8 +31,6 @@ mod workload;
 
 pub use algorithm::Algorithm;
 pub use hasher::{Cost, Hasher, MakeError};
-pub use lanes::Lane;
-use lanes::alone;
 use stored::Stored;
 pub use workload::{Work, Workload};
 
@@ -53,8 +48,7 @@ const UNUSABLE_LENGTH: usize = 40;
 /// false, and at once, so a caller that must not tell accounts apart by time
 /// uses [`check`]. The empty password is hashed like any other and then refused.
 pub fn verify(encoded: &str, password: &str) -> bool {
-    let fits = Stored::parse(encoded)
-        .is_some_and(|stored| alone(async |lane| stored.verify(password, lane).await));
+    let fits = Stored::parse(encoded).is_some_and(|stored| stored.verify(password));
     fits && !password.is_empty()
 }
 
@@ -62,26 +56,17 @@ pub fn verify(encoded: &str, password: &str) -> bool {
 /// the same work whatever its reason: no such user (`None`), no password, an
 /// unreadable hash, a wrong password, or an account that is closed.
 ///
-/// It is for the threads of the [`pool`]: nobody else brings what it leaves in the
-/// lane to its end.
-///
 /// The work that is made up is checks of hashes that nobody has, by the same
 /// calls as the user's own: the same function called from elsewhere can be some
 /// percent slower, which a patient attacker would see.
-pub async fn check(
-    encoded: Option<&str>,
-    password: &str,
-    may_pass: bool,
-    workload: &Workload,
-    lane: &Lane,
-) -> bool {
+pub fn check(encoded: Option<&str>, password: &str, may_pass: bool, workload: &Workload) -> bool {
     let own = encoded.and_then(Stored::parse);
     let may_pass = may_pass && own.is_some() && !password.is_empty();
     let rest = workload.rest(own.as_ref().map(Stored::work));
     let mut hashes: Vec<Stored<'_>> = own.into_iter().collect();
     rest.for_each(|work| Stored::made_up(work, &mut hashes));
     for (number, hash) in hashes.iter().enumerate() {
-        if hash.verify(password, lane).await && number == 0 && may_pass {
+        if hash.verify(password) && number == 0 && may_pass {
             return true;
         }
     }

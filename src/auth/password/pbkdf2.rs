@@ -6,8 +6,7 @@ use sha1::Sha1;
 use super::{
     Algorithm,
     encoded::{after_name, decimal, is_short_salt, same},
-    lanes::Lane,
-    pbkdf2_sha256::Chain,
+    pbkdf2_sha256,
     workload::{Family, Work, count},
 };
 
@@ -50,8 +49,8 @@ impl<'a> Stored<'a> {
         })
     }
 
-    pub(super) async fn verify(&self, password: &str, lane: &Lane) -> bool {
-        let computed = hash(self.algorithm, password, self.salt, self.iterations, lane).await;
+    pub(super) fn verify(&self, password: &str) -> bool {
+        let computed = hash(self.algorithm, password, self.salt, self.iterations);
         same(computed.as_bytes(), self.hash.as_bytes())
     }
 
@@ -79,33 +78,18 @@ pub(super) fn work(algorithm: Algorithm, iterations: u32) -> Work {
 }
 
 /// The text for the column.
-pub(super) async fn encode(
-    algorithm: Algorithm,
-    password: &str,
-    salt: &str,
-    iterations: u32,
-    lane: &Lane,
-) -> String {
-    let hash = hash(algorithm, password, salt, iterations, lane).await;
+pub(super) fn encode(algorithm: Algorithm, password: &str, salt: &str, iterations: u32) -> String {
+    let hash = hash(algorithm, password, salt, iterations);
     format!("{algorithm}${iterations}${salt}${hash}")
 }
 
-async fn hash(
-    algorithm: Algorithm,
-    password: &str,
-    salt: &str,
-    iterations: u32,
-    lane: &Lane,
-) -> String {
+fn hash(algorithm: Algorithm, password: &str, salt: &str, iterations: u32) -> String {
     count(|| work(algorithm, iterations));
     let (password, salt) = (password.as_bytes(), salt.as_bytes());
     match algorithm {
         Algorithm::Pbkdf2Sha1 => STANDARD.encode(pbkdf2::pbkdf2_hmac_array::<Sha1, 20>(
             password, salt, iterations,
         )),
-        _ => {
-            let chain = Chain::new(password, salt, iterations);
-            STANDARD.encode(lane.derive(chain).await)
-        }
+        _ => STANDARD.encode(pbkdf2_sha256::derive(password, salt, iterations)),
     }
 }

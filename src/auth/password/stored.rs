@@ -1,6 +1,5 @@
 //! A password column's text, taken apart: what can be checked against.
 
-use super::lanes::Lane;
 use super::workload::{Family, Work, by_doublings};
 use super::{Algorithm, algorithm_of, argon2, bcrypt, encoded, pbkdf2, scrypt};
 
@@ -52,9 +51,9 @@ impl<'a> Stored<'a> {
         }
     }
 
-    pub(super) async fn verify(&self, password: &str, lane: &Lane) -> bool {
+    pub(super) fn verify(&self, password: &str) -> bool {
         match self {
-            Self::Pbkdf2(stored) => stored.verify(password, lane).await,
+            Self::Pbkdf2(stored) => stored.verify(password),
             Self::Argon2(stored) => stored.verify(password),
             Self::Bcrypt(stored) => stored.verify(password),
             Self::Scrypt(stored) => stored.verify(password),

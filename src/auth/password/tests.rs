@@ -7,10 +7,6 @@ use super::workload::DONE;
 use super::*;
 use crate::django::vectors::{rows, text};
 
-fn check(encoded: Option<&str>, password: &str, may_pass: bool, workload: &Workload) -> bool {
-    alone(async |lane| super::check(encoded, password, may_pass, workload, lane).await)
-}
-
 /// Cheap hashers, one for each algorithm.
 fn cheap() -> impl Iterator<Item = Hasher> {
     [
@@ -314,7 +310,7 @@ fn corrupt_hashes_are_false() {
 fn a_hash_without_a_salt_is_false() {
     let algorithm = Algorithm::Pbkdf2Sha256;
     for encoded in [
-        alone(async |lane| pbkdf2::encode(algorithm, "pw", "", 1, lane).await),
+        pbkdf2::encode(algorithm, "pw", "", 1),
         scrypt::encode("pw", "", 1).unwrap(),
     ] {
         assert!(!verify(&encoded, "pw"), "{encoded}");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::password::pool::Busy;
+use crate::auth::passwords::pool::Busy;
 use crate::models::attempt::Slot;
 
 /// Lets a few attempts of one account and client at the counters at a time, in the
