@@ -69,7 +69,7 @@ enum Command {
     Throttle(throttle::ThrottleCommand),
     /// Delete expired sessions
     Clearsessions,
-    /// Turn the keys that Django left in clear into sealed ones
+    /// Seal the plaintext keys that Django left
     ///
     /// In small steps, while requests are answered; it can be stopped and run
     /// again at any time. Tokens and cookies that are out there keep working.

@@ -1,6 +1,6 @@
 //! A name and a password, as a client sent them.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 /// A longer password is never hashed: Django would, and that is a free way to
 /// keep a server busy.
@@ -32,11 +32,9 @@ impl Credentials {
         self.username.as_deref()
     }
 
-    /// A copy of the password, if it is usable, for a hashing thread.
-    pub(super) fn password(&self) -> Option<String> {
-        self.password
-            .as_ref()
-            .map(|password| password.expose_secret().to_owned())
+    /// The password, if it is usable.
+    pub(super) fn password(&self) -> Option<&SecretString> {
+        self.password.as_ref()
     }
 }
 

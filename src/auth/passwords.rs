@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::pool::{HashPool, Ticket};
+use secrecy::{ExposeSecret, SecretString};
+
 use super::client::Client;
 use super::config::Config;
 use super::credentials::Credentials;
@@ -54,14 +56,19 @@ impl Passwords {
 
     /// A new hash of a new password, for a command.
     pub async fn hash(&self, password: String) -> Result<String, AuthError> {
-        self.hash_for(&Client::command_line(), password).await
+        self.hash_for(&Client::command_line(), &password.into())
+            .await
     }
 
-    async fn hash_for(&self, client: &Client, password: String) -> Result<String, AuthError> {
-        let hasher = self.hasher;
+    async fn hash_for(
+        &self,
+        client: &Client,
+        password: &SecretString,
+    ) -> Result<String, AuthError> {
+        let (hasher, password) = (self.hasher, password.clone());
         self.pool
             .run(&client.network(), move || {
-                hasher.make(&password, &mut rand::rng())
+                hasher.make(password.expose_secret(), &mut rand::rng())
             })
             .await?
             .map_err(|_: MakeError| AuthError::InvalidCredentials)
@@ -86,12 +93,12 @@ impl Passwords {
         let may_pass = user.is_some_and(|user| user.is_active);
         let encoded = user.map(|user| user.password.clone());
         let workload = self.workload_with(encoded.as_deref());
-        let password = credentials.password();
+        let password = credentials.password().cloned();
         let checked = ticket.run(move || {
             if let Some(started) = started {
                 started.store(true, Ordering::Release);
             }
-            let text = password.as_deref().unwrap_or_default();
+            let text = password.as_ref().map_or("", |text| text.expose_secret());
             let encoded = encoded.as_deref().filter(|_| password.is_some());
             password::check(encoded, text, may_pass, &workload)
         });

@@ -62,15 +62,22 @@ impl Durability {
     }
 }
 
+/// Tells the caller what has come of a job, once the group is committed or has failed.
 type Reply = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
 
-/// One queued write: does its work in a savepoint, and hands back what tells
-/// the caller once the group is committed.
+/// One queued write.
 struct Job {
     queued: Instant,
     durability: Durability,
-    work: Box<dyn FnOnce(&mut Connection<'_>) -> Reply + Send>,
-    refuse: Box<dyn FnOnce(DatabaseError) + Send>,
+    /// Does the work in a savepoint of the connection, or, without a connection, only
+    /// gives the reply.
+    work: Box<dyn FnOnce(Option<&mut Connection<'_>>) -> Reply + Send>,
+}
+
+impl Job {
+    fn refuse(self, error: DatabaseError) {
+        (self.work)(None)(Err(error));
+    }
 }
 
 pub(super) struct Sqlite {
@@ -134,32 +141,21 @@ impl Sqlite {
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
         let (sender, receiver) = oneshot::channel();
-        // The one sender goes to whichever of the two closures is called.
-        let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
-        let send = {
-            let sender = std::sync::Arc::clone(&sender);
-            move |result: Result<T, DatabaseError>| {
-                let sender = sender.lock().ok().and_then(|mut sender| sender.take());
-                if let Some(sender) = sender {
-                    // The caller may have gone; its write stands all the same.
-                    let _ = sender.send(result);
-                }
-            }
-        };
-        let refuse = send.clone();
         let job = Job {
             queued: Instant::now(),
             durability,
             work: Box::new(move |connection| {
-                let result = connection.transaction(work);
+                let result = connection.map(|connection| connection.transaction(work));
                 Box::new(move |committed: Result<(), DatabaseError>| {
-                    send(match result {
-                        Ok(value) => committed.map(|()| value),
-                        Err(error) => Err(error.into()),
+                    // The caller may have gone; the write stands all the same.
+                    let _ = sender.send(match (result, committed) {
+                        (Some(Ok(value)), Ok(())) => Ok(value),
+                        (Some(Err(error)), _) => Err(error.into()),
+                        (_, Err(error)) => Err(error),
+                        (None, Ok(())) => Err(DatabaseError::NoAnswer),
                     });
                 })
             }),
-            refuse: Box::new(move |error| refuse(Err(error))),
         };
         self.writer.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => DatabaseError::Overloaded,
@@ -234,7 +230,7 @@ impl Writer {
             .into_iter()
             .partition(|job| job.queued.elapsed() < LOCK_WAIT);
         for job in late {
-            (job.refuse)(DatabaseError::TimedOut);
+            job.refuse(DatabaseError::TimedOut);
         }
         let Some(durability) = group.iter().map(|job| job.durability).max() else {
             return;
@@ -248,7 +244,7 @@ impl Writer {
         for job in group {
             // A job that panics loses its savepoint and its answer, nobody else's.
             let mut lent = Connection::Sqlite(connection);
-            match catch_unwind(AssertUnwindSafe(|| (job.work)(&mut lent))) {
+            match catch_unwind(AssertUnwindSafe(|| (job.work)(Some(&mut lent)))) {
                 Ok(reply) => replies.push(reply),
                 Err(_) => {
                     let _ = lent.rollback();
@@ -293,7 +289,7 @@ fn write_jobs(
 
 fn refuse_all(group: Vec<Job>, reason: &str) {
     for job in group {
-        (job.refuse)(refused(reason));
+        job.refuse(refused(reason));
     }
 }
 

@@ -285,14 +285,14 @@ async fn check_says_what_will_carry_over(backend: Backend) {
         "1 passwords: no password",
         "1 passwords: empty",
         "1 passwords: unknown",
-        "7 token keys in clear",
-        "2 session keys in clear",
+        "7 plaintext token keys",
+        "2 plaintext session keys",
         "1 expired sessions",
         "1 tokens of inactive users",
         "warning: PORTCULLIS_SECRET_KEY does not fit the newest session",
         "warning: 3 users have no password that could fit",
         "warning: 1 names are used twice but for upper and lower case, such as ",
-        "warning: 9 keys stand in clear",
+        "warning: 9 keys are plaintext",
     ] {
         assert!(
             checked.stdout().contains(line),

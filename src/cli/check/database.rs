@@ -72,7 +72,7 @@ async fn deployment_findings(
     }
     if settings.storage == Storage::Django && !database.read(inspect::has_django).await? {
         findings.push(warning(
-            "PORTCULLIS_STORAGE is django, but this database has no django_migrations: keys stand in clear for no Django; remove the setting",
+            "PORTCULLIS_STORAGE is django, but this database has no django_migrations: no Django needs the plaintext keys; remove the setting",
         ));
     }
     Ok(findings)
@@ -83,8 +83,8 @@ fn print_survey(survey: &Survey) {
         println!("  {count:>9} passwords: {kind}");
     }
     for (count, what) in [
-        (survey.plaintext_tokens, "token keys in clear"),
-        (survey.plaintext_sessions, "session keys in clear"),
+        (survey.plaintext_tokens, "plaintext token keys"),
+        (survey.plaintext_sessions, "plaintext session keys"),
         (
             survey.expired_sessions,
             "expired sessions; `clearsessions` deletes them",
@@ -129,7 +129,7 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
     let plaintext = survey.plaintext_tokens + survey.plaintext_sessions;
     if plaintext > 0 && settings.storage == Storage::Sealed {
         findings.push(warning(format!(
-            "{plaintext} keys stand in clear, and can be used by whoever reads the database; `portcullis seal` seals them"
+            "{plaintext} keys are plaintext, and can be used by whoever reads the database; `portcullis seal` seals them"
         )));
     }
     findings
