@@ -8,32 +8,36 @@
 /// failure, and a server goes on serving.
 macro_rules! println {
     () => {
-        $crate::cli::print_line(format_args!(""))
+        $crate::cli::output::print_line(format_args!(""))
     };
     ($($argument:tt)*) => {
-        $crate::cli::print_line(format_args!($($argument)*))
+        $crate::cli::output::print_line(format_args!($($argument)*))
     };
 }
 
 mod check;
+mod context;
 mod demo;
+mod error;
+mod migrate;
+mod output;
 mod prompt;
 mod seal;
 mod serve;
+mod sessions;
 mod throttle;
+mod tokens;
 mod users;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::app::StartError;
-use crate::auth::{Auth, AuthError, Clock};
-use crate::db::DatabaseError;
-use crate::settings::{KEYS, Key, Settings, SettingsError, Values};
+use self::error::CliError;
+use self::output::{OUTPUT_IS_LOST, complain};
+use crate::settings::{KEYS, Key, Settings, Values};
 
 /// A login service: cookie sessions and API tokens in one step, on Django's
 /// own tables.
@@ -63,8 +67,8 @@ enum Command {
     /// Give a user another password; all their sessions end
     Changepassword(users::ChangePasswordArgs),
     /// Print a user's API token, making it if there is none
-    Token(users::TokenArgs),
-    /// Failed logins: show them, or forget them
+    Token(tokens::TokenArgs),
+    /// Show failed logins, or clear them
     #[command(subcommand)]
     Throttle(throttle::ThrottleCommand),
     /// Delete expired sessions
@@ -80,29 +84,6 @@ enum Command {
 
 /// Names the file of settings, in the place of `portcullis.toml`.
 const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
-
-/// Why a command was not done; one line.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CliError {
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error("the database did not do it: {0}")]
-    Database(#[from] DatabaseError),
-    #[error("{0}")]
-    Auth(#[from] AuthError),
-    #[error("{0}")]
-    System(#[from] std::io::Error),
-    #[error("{0}")]
-    Message(String),
-}
-
-impl CliError {
-    fn message(text: impl Into<String>) -> Self {
-        Self::Message(text.into())
-    }
-}
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
@@ -121,72 +102,24 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Whether something that was to be printed is neither written nor unwanted.
-static OUTPUT_IS_LOST: AtomicBool = AtomicBool::new(false);
-
-fn print_line(line: std::fmt::Arguments<'_>) {
-    let is_lost = |error: &std::io::Error| error.kind() != std::io::ErrorKind::BrokenPipe;
-    if let Err(error) = writeln!(std::io::stdout(), "{line}")
-        && is_lost(&error)
-        && !OUTPUT_IS_LOST.swap(true, Ordering::Relaxed)
-    {
-        complain(&format!("cannot write to standard output: {error}"));
-    }
-}
-
-/// One line, whatever a driver may have put into its message.
-fn complain(problem: &dyn std::fmt::Display) {
-    let line = problem.to_string().replace('\n', " ");
-    // If that cannot be written either, the exit code is what is left.
-    let _ = writeln!(std::io::stderr(), "portcullis: {line}");
-}
-
 async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, CliError> {
     match command {
         Command::Serve => serve::serve(settings(matches)?).await?,
         Command::Demo => demo::demo(set_flags(matches)).await?,
-        Command::Migrate => migrate(&settings(matches)?)?,
+        Command::Migrate => migrate::migrate(&settings(matches)?)?,
         Command::Createuser(args) => users::create(&settings(matches)?, args, false).await?,
         Command::Createsuperuser(args) => users::create(&settings(matches)?, args, true).await?,
         Command::Changepassword(args) => users::change_password(&settings(matches)?, args).await?,
-        Command::Token(args) => users::token(&settings(matches)?, args).await?,
+        Command::Token(args) => tokens::token(&settings(matches)?, args).await?,
         Command::Throttle(command) => throttle::throttle(&settings(matches)?, command).await?,
         Command::Seal => seal::seal(&settings(matches)?).await?,
-        Command::Clearsessions => clear_sessions(&settings(matches)?).await?,
+        Command::Clearsessions => sessions::clear_sessions(&settings(matches)?).await?,
         Command::Check(args) => {
             let settings = Settings::for_looking(values(matches)?)?;
             return check::check(&settings, &config_file().0, &args).await;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn migrate(settings: &Settings) -> Result<(), CliError> {
-    let done = crate::db::Database::migrate(&settings.database_url, settings.user_table.is_ours())
-        .map_err(StartError::from)?;
-    for migration in &done {
-        println!("applied {migration}");
-    }
-    if done.is_empty() {
-        println!("{} is up to date", settings.database_url);
-    }
-    Ok(())
-}
-
-async fn clear_sessions(settings: &Settings) -> Result<(), CliError> {
-    let gone = auth(settings)?.clear_sessions().await?;
-    println!("deleted {gone} expired sessions");
-    Ok(())
-}
-
-/// The rules, on the migrated database.
-fn auth(settings: &Settings) -> Result<Auth, CliError> {
-    let database = crate::app::open(settings)?;
-    Ok(Auth::new(
-        crate::app::auth_config(settings),
-        database,
-        Clock::system(),
-    )?)
 }
 
 /// Adds a flag for each setting, to every command.

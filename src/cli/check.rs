@@ -6,14 +6,15 @@
 mod database;
 mod deploy;
 mod files;
+mod finding;
 
-use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::CliError;
+use self::finding::Severity;
+use super::error::CliError;
 use crate::settings::Settings;
 
 #[derive(Args)]
@@ -21,45 +22,6 @@ pub(super) struct CheckArgs {
     /// Also say what is fine on a desk and not in production
     #[arg(long)]
     deploy: bool,
-}
-
-/// Something to say of the settings, in one line: what is so, why that is bad,
-/// and what to do.
-struct Finding {
-    severity: Severity,
-    text: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Severity {
-    /// Must be mended.
-    Warning,
-    /// Should be known; there are good reasons to leave it.
-    Note,
-}
-
-fn warning(text: impl Into<String>) -> Finding {
-    Finding {
-        severity: Severity::Warning,
-        text: text.into(),
-    }
-}
-
-fn note(text: impl Into<String>) -> Finding {
-    Finding {
-        severity: Severity::Note,
-        text: text.into(),
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
-        write!(f, "{severity}: {}", self.text)
-    }
 }
 
 /// Exit code 1 if there is a warning; `config` is the file of settings, which
@@ -96,7 +58,7 @@ pub(super) async fn check(
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let is_warning = |finding: &Finding| finding.severity == Severity::Warning;
+    let is_warning = |finding: &finding::Finding| finding.severity == Severity::Warning;
     if findings.iter().any(is_warning) {
         return Ok(ExitCode::FAILURE);
     }

@@ -1,6 +1,6 @@
 //! `portcullis demo`: the whole service, on a database that is gone afterwards.
 
-use super::CliError;
+use super::error::CliError;
 use crate::app::Application;
 use crate::settings::{Settings, Values};
 use crate::telemetry;

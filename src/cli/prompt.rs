@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::CliError;
+use super::error::CliError;
 use crate::auth::password::validation::{Owner, Policy, Problem};
 
 /// Where a script puts a password: never on the command line, which everybody

@@ -2,7 +2,8 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{CliError, auth};
+use super::context::auth;
+use super::error::CliError;
 use crate::auth::Storage;
 use crate::auth::seal::Keys;
 use crate::settings::Settings;

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::CliError;
+use super::error::CliError;
 use crate::app::Application;
 use crate::settings::Settings;
 use crate::telemetry;

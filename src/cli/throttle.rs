@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{CliError, auth, users};
+use super::context::auth;
+use super::error::CliError;
+use super::users;
 use crate::auth::throttle::failures::Whose;
 use crate::settings::Settings;
 
@@ -16,7 +18,7 @@ const SHOWN: i64 = 1000;
 pub(super) enum ThrottleCommand {
     /// Show which accounts and networks have failed logins, worst first
     List,
-    /// Forget failed logins, so that the next one is looked at
+    /// Clear failed logins, so that the next one is checked
     Clear(ClearArgs),
 }
 

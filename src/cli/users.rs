@@ -1,8 +1,10 @@
-//! `createuser`, `createsuperuser`, `changepassword` and `token`.
+//! `createuser`, `createsuperuser` and `changepassword`.
 
 use clap::Args;
 
-use super::{CliError, auth, prompt};
+use super::context::auth;
+use super::error::CliError;
+use super::prompt;
 use crate::auth::Auth;
 use crate::auth::password::validation::Owner;
 use crate::auth::users::{Profile, ProfileError};
@@ -36,15 +38,6 @@ pub(super) struct ChangePasswordArgs {
     /// Ask nothing; the password comes from PORTCULLIS_USER_PASSWORD
     #[arg(long, visible_alias = "noinput")]
     no_input: bool,
-}
-
-#[derive(Args)]
-pub(super) struct TokenArgs {
-    /// Whose token
-    username: String,
-    /// Replace the token; the old one is refused from now on
-    #[arg(short, long)]
-    reset: bool,
 }
 
 pub(super) async fn create(
@@ -111,23 +104,6 @@ pub(super) async fn change_password(
     }
     println!(
         "password of {:?} changed; all sessions of this user have ended",
-        args.username
-    );
-    Ok(())
-}
-
-pub(super) async fn token(settings: &Settings, args: TokenArgs) -> Result<(), CliError> {
-    let auth = auth(settings)?;
-    let user = find(&auth, &args.username).await?;
-    let token = if args.reset {
-        auth.tokens.reset(&user).await?
-    } else {
-        auth.tokens.get_or_create(&user).await?
-    };
-    // The line of DRF's `drf_create_token`.
-    println!(
-        "Generated token {} for user {}",
-        token.expose(),
         args.username
     );
     Ok(())

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::Bool;
 
-use super::Connection;
+use super::connection::Connection;
 
 /// Whether we are connected as one who may do everything; never on SQLite, which
 /// has no users.

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use diesel::prelude::QueryResult;
 use tokio::sync::oneshot;
 
+use super::connection::Connection;
+use super::database::{Backend, Database};
+use super::error::DatabaseError;
 use super::postgres::{Pooled, Postgres, in_time};
 use super::sqlite::Sqlite;
-use super::{Backend, Connection, Database, DatabaseError};
 
 /// Keys in one query.
 const BATCH: usize = 256;

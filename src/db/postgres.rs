@@ -14,7 +14,10 @@ use diesel::prelude::{QueryResult, RunQueryDsl};
 use diesel::r2d2::{Error, ManageConnection, Pool, PooledConnection, R2D2Connection};
 
 use self::watch::{Line, Statements, Watch};
-use super::{Connection, DatabaseError, DatabaseUrl, OpenError, Setup};
+use super::connection::Connection;
+use super::error::{DatabaseError, OpenError};
+use super::setup::Setup;
+use super::url::DatabaseUrl;
 
 /// Longest wait for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(3);

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 
-use super::OpenError;
+use super::error::OpenError;
 
 /// Statements that each connection runs at its start, and what must be there.
 #[derive(Debug, Clone, Default)]

@@ -1,84 +1,30 @@
 //! SQLite: one reader connection a thread, one writer thread for the process.
 
+mod connect;
 mod reader;
 mod wal_index;
+mod writer;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Instant;
 
-use diesel::connection::{
-    AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager,
-};
-use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
-use diesel::sqlite::SqliteConnection;
+use diesel::connection::SimpleConnection;
+use diesel::result::{ConnectionError, QueryResult};
 use tokio::sync::oneshot;
 
+use self::connect::connect_first;
 use self::reader::Readers;
 use self::wal_index::WalIndex;
-use super::{Connection, DatabaseError, LOCK_WAIT, OpenError, Setup};
+use self::writer::{Job, Writer, write_jobs};
+use super::connection::Connection;
+use super::error::{DatabaseError, OpenError};
+use super::setup::Setup;
+
+pub(super) use self::writer::Durability;
 
 /// Writes that may wait for the writer thread.
 const QUEUE: usize = 1024;
-/// Jobs in one commit. Beyond that the fsync is no longer what costs.
-const GROUP: usize = 64;
-
-/// Before all else: it drops what is temporary. The copies that undo a savepoint
-/// would otherwise go through a file, with all that is in the pages.
-const FIRST_PRAGMA: &str = "PRAGMA temp_store = MEMORY";
-
-const WRITER_PRAGMAS: &str = "
-    PRAGMA busy_timeout = 5000;
-    PRAGMA cache_size = -8192;
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA foreign_keys = ON;
-    PRAGMA trusted_schema = OFF;";
-
-const READER_PRAGMAS: &str = "
-    PRAGMA busy_timeout = 1000;
-    PRAGMA mmap_size = 1073741824;
-    PRAGMA foreign_keys = ON;
-    PRAGMA trusted_schema = OFF;
-    PRAGMA query_only = ON;";
-
-/// What a commit outlives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Durability {
-    /// The end of the process: what it wrote is the system's then.
-    Unsynced,
-    /// The loss of power too.
-    Synced,
-}
-
-impl Durability {
-    /// The next commits are to be so. Between transactions only.
-    fn set(self, connection: &mut SqliteConnection) -> QueryResult<()> {
-        connection.batch_execute(match self {
-            Self::Unsynced => "PRAGMA synchronous = NORMAL",
-            Self::Synced => "PRAGMA synchronous = FULL",
-        })
-    }
-}
-
-/// Tells the caller what has come of a job, once the group is committed or has failed.
-type Reply = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
-
-/// One queued write.
-struct Job {
-    queued: Instant,
-    durability: Durability,
-    /// Does the work in a savepoint of the connection, or, without a connection, only
-    /// gives the reply.
-    work: Box<dyn FnOnce(Option<&mut Connection<'_>>) -> Reply + Send>,
-}
-
-impl Job {
-    fn refuse(self, error: DatabaseError) {
-        (self.work)(None)(Err(error));
-    }
-}
 
 pub(super) struct Sqlite {
     readers: Readers,
@@ -93,7 +39,7 @@ impl Sqlite {
             url: url.clone(),
             reason: error.to_string(),
         };
-        let mut connection = connect_patiently(path).map_err(open_error)?;
+        let mut connection = connect_first(path).map_err(open_error)?;
         setup.check(&mut connection, &url)?;
         // The first read makes the index of the log.
         connection
@@ -165,138 +111,6 @@ impl Sqlite {
     }
 }
 
-/// The first connection of the process. It may have to switch the file to the
-/// write-ahead log, and SQLite does not wait for a lock to do that: with others
-/// starting at the same moment, somebody has to try again.
-fn connect_patiently(path: &Path) -> ConnectionResult<SqliteConnection> {
-    let started = Instant::now();
-    loop {
-        match connect(path, WRITER_PRAGMAS, None) {
-            Err(error) if is_locked(&error) && started.elapsed() < LOCK_WAIT => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            connected => return connected,
-        }
-    }
-}
-
-fn is_locked(error: &ConnectionError) -> bool {
-    error.to_string().contains("database is locked")
-}
-
-fn connect(path: &Path, pragmas: &str, setup: Option<&str>) -> ConnectionResult<SqliteConnection> {
-    // Diesel turns `sqlite://p` into SQLite's `file:p`; a bare path it leaves
-    // alone, so that no character of a path has a meaning of its own.
-    let path = path.to_str().ok_or_else(|| {
-        ConnectionError::BadConnection("the database path is not valid UTF-8".to_owned())
-    })?;
-    let mut connection = SqliteConnection::establish(path)?;
-    // The set-up comes first: a connection that only reads cannot make a view.
-    for statements in [FIRST_PRAGMA].into_iter().chain(setup).chain([pragmas]) {
-        connection
-            .batch_execute(statements)
-            .map_err(ConnectionError::CouldntSetupConfiguration)?;
-    }
-    Ok(connection)
-}
-
-/// The one connection that writes.
-struct Writer {
-    connection: SqliteConnection,
-    durability: Durability,
-}
-
-impl Writer {
-    fn connect(path: &Path, setup: Option<&str>) -> ConnectionResult<Self> {
-        Ok(Self {
-            connection: connect(path, WRITER_PRAGMAS, setup)?,
-            durability: Durability::Synced,
-        })
-    }
-
-    /// Begins the transaction of a group.
-    fn begin(&mut self, durability: Durability) -> QueryResult<()> {
-        if durability != self.durability {
-            durability.set(&mut self.connection)?;
-            self.durability = durability;
-        }
-        AnsiTransactionManager::begin_transaction_sql(&mut self.connection, "BEGIN IMMEDIATE")
-    }
-
-    fn write_group(&mut self, group: Vec<Job>) {
-        // A client that has waited for the lock that long has been given up on,
-        // and behind a stuck lock the queue must drain, not wait in turn.
-        let (group, late): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            .partition(|job| job.queued.elapsed() < LOCK_WAIT);
-        for job in late {
-            job.refuse(DatabaseError::TimedOut);
-        }
-        let Some(durability) = group.iter().map(|job| job.durability).max() else {
-            return;
-        };
-        if let Err(error) = self.begin(durability) {
-            refuse_all(group, &error.to_string());
-            return;
-        }
-        let connection = &mut self.connection;
-        let mut replies = Vec::with_capacity(group.len());
-        for job in group {
-            // A job that panics loses its savepoint and its answer, nobody else's.
-            let mut lent = Connection::Sqlite(connection);
-            match catch_unwind(AssertUnwindSafe(|| (job.work)(Some(&mut lent)))) {
-                Ok(reply) => replies.push(reply),
-                Err(_) => {
-                    let _ = lent.rollback();
-                }
-            }
-        }
-        let committed = Connection::Sqlite(connection).commit();
-        if committed.is_err() {
-            let _ = Connection::Sqlite(connection).rollback();
-        }
-        for reply in replies {
-            reply(match &committed {
-                Ok(()) => Ok(()),
-                Err(error) => Err(refused(&error.to_string())),
-            });
-        }
-    }
-}
-
-/// The writer thread: takes what waits, does it all, commits once, answers.
-fn write_jobs(
-    mut writer: Writer,
-    jobs: &Receiver<Job>,
-    connect: impl Fn() -> ConnectionResult<Writer>,
-) {
-    while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        group.extend(jobs.try_iter().take(GROUP - 1));
-        writer.write_group(group);
-        // A rollback that failed (a full disk, say) leaves the connection in a
-        // state in which Diesel refuses everything from then on.
-        let is_broken =
-            AnsiTransactionManager::is_broken_transaction_manager(&mut writer.connection);
-        if is_broken {
-            match connect() {
-                Ok(new) => writer = new,
-                Err(error) => tracing::error!(%error, "the database cannot be opened again"),
-            }
-        }
-    }
-}
-
-fn refuse_all(group: Vec<Job>, reason: &str) {
-    for job in group {
-        job.refuse(refused(reason));
-    }
-}
-
-fn refused(reason: &str) -> DatabaseError {
-    DatabaseError::Query(diesel::result::Error::QueryBuilderError(reason.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::Future;
@@ -304,8 +118,8 @@ mod tests {
 
     use diesel::sql_types::Integer;
 
-    use super::super::{Database, DatabaseUrl};
     use super::*;
+    use crate::db::{Database, DatabaseUrl};
 
     #[derive(diesel::QueryableByName)]
     struct Synchronous {

@@ -1,11 +1,11 @@
 //! What `check` sees in the database.
 
-use super::{Finding, warning};
+use super::finding::{Finding, warning};
 use crate::app::StartError;
 use crate::auth::Storage;
 use crate::auth::survey::Survey;
 use crate::auth::{Auth, Clock};
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 use crate::db::{Database, DatabaseUrl, inspect};
 use crate::models;
 use crate::settings::Settings;

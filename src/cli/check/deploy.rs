@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::{Host, Url};
 
-use super::{Finding, note, warning};
+use super::finding::{Finding, note, warning};
 use crate::auth::Storage;
 use crate::auth::password::Algorithm;
 use crate::django::secret_key::SecretKey;

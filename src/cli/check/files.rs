@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, warning};
+use super::finding::{Finding, warning};
 use crate::db::DatabaseUrl;
 use crate::settings::{Settings, secret_file};
 

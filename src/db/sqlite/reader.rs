@@ -19,9 +19,10 @@ use diesel::prelude::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::connect::{READER_PRAGMAS, connect};
 use super::wal_index::{State, Version};
-use super::{READER_PRAGMAS, connect};
-use crate::db::{Connection, DatabaseError};
+use crate::db::connection::Connection;
+use crate::db::error::DatabaseError;
 
 /// The longest time that a snapshot is kept open.
 const HOLD: Duration = Duration::from_millis(5);

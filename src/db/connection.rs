@@ -1,0 +1,88 @@
+//! A connection to either database, and queries that are written once for both.
+
+use std::time::Duration;
+
+use diesel::pg::PgConnection;
+use diesel::prelude::QueryResult;
+use diesel::sqlite::SqliteConnection;
+
+/// How long a statement waits for somebody else's lock before the request is
+/// answered with 503.
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// A borrowed connection to either database. Queries are written once and
+/// expanded for both by the `on!` macro.
+pub enum Connection<'a> {
+    /// SQLite, embedded in this process.
+    Sqlite(&'a mut SqliteConnection),
+    /// PostgreSQL, over libpq.
+    Postgres(&'a mut PgConnection),
+}
+
+/// Runs the same Diesel expression on whichever connection this is.
+///
+/// Each arm is compiled for its own backend, so everything Diesel offers there
+/// (`on_conflict`, `returning`) can be used, at the cost of neither a dynamic
+/// backend nor a second spelling of the query.
+macro_rules! on {
+    ($connection:expr, $c:ident => $body:expr) => {
+        match $connection {
+            $crate::db::Connection::Sqlite(c) => {
+                let $c = &mut **c;
+                $body
+            }
+            $crate::db::Connection::Postgres(c) => {
+                let $c = &mut **c;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+impl Connection<'_> {
+    pub(super) fn begin(&mut self) -> QueryResult<()> {
+        on!(self, c => manager::begin(c))
+    }
+
+    pub(super) fn commit(&mut self) -> QueryResult<()> {
+        on!(self, c => manager::commit(c))
+    }
+
+    pub(super) fn rollback(&mut self) -> QueryResult<()> {
+        on!(self, c => manager::rollback(c))
+    }
+
+    /// Runs `work` in a transaction, or in a savepoint inside of one.
+    pub(super) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        self.begin()?;
+        match work(self) {
+            Ok(value) => self.commit().map(|()| value),
+            Err(error) => {
+                // The first error is the one worth telling.
+                let _ = self.rollback();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Diesel's transaction manager by short names: [`Connection`] lends itself to
+/// closures, which Diesel's own `transaction` cannot do for an enum.
+mod manager {
+    use diesel::connection::{Connection, TransactionManager};
+    use diesel::prelude::QueryResult;
+
+    pub(super) fn begin<C: Connection>(c: &mut C) -> QueryResult<()> {
+        C::TransactionManager::begin_transaction(c)
+    }
+    pub(super) fn commit<C: Connection>(c: &mut C) -> QueryResult<()> {
+        C::TransactionManager::commit_transaction(c)
+    }
+    pub(super) fn rollback<C: Connection>(c: &mut C) -> QueryResult<()> {
+        C::TransactionManager::rollback_transaction(c)
+    }
+}

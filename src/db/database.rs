@@ -1,0 +1,138 @@
+//! The handle on a database: [`Database::read`] and [`Database::write`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use diesel::prelude::QueryResult;
+
+use super::connection::Connection;
+use super::error::{DatabaseError, OpenError};
+use super::migrations::{self, MigrateError};
+use super::postgres::{self, Postgres};
+use super::setup::Setup;
+use super::sqlite::{Durability, Sqlite};
+use super::url::DatabaseUrl;
+
+/// A handle on the database; cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    pub(super) backend: Backend,
+    url: DatabaseUrl,
+}
+
+#[derive(Clone)]
+pub(super) enum Backend {
+    Sqlite(Arc<Sqlite>),
+    Postgres(Postgres),
+}
+
+impl Database {
+    /// Connects, and creates the file of a SQLite database that is not there.
+    pub fn open(url: &DatabaseUrl, setup: &Setup, pool_size: u32) -> Result<Self, OpenError> {
+        let backend = match url {
+            DatabaseUrl::Sqlite(path) => Backend::Sqlite(Arc::new(Sqlite::open(path, setup)?)),
+            DatabaseUrl::Postgres(text) => {
+                Backend::Postgres(Postgres::open(url, text, setup, pool_size)?)
+            }
+        };
+        Ok(Self {
+            backend,
+            url: url.clone(),
+        })
+    }
+
+    /// Where this database is; its `Display` masks the password.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// The file of a SQLite database.
+    pub fn sqlite_path(&self) -> Option<PathBuf> {
+        match &self.url {
+            DatabaseUrl::Sqlite(path) => Some(path.clone()),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+
+    /// Runs a read. Nothing it does to the database is kept.
+    ///
+    /// On SQLite it runs at once, on the calling thread: look-ups by key only.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.read(work),
+            Backend::Postgres(postgres) => postgres.run(false, work).await,
+        }
+    }
+
+    /// The same for a read that takes its time: never on the calling thread.
+    pub async fn read_aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => {
+                let sqlite = Arc::clone(sqlite);
+                let read = tokio::task::spawn_blocking(move || sqlite.read(work));
+                read.await.unwrap_or(Err(DatabaseError::NoAnswer))
+            }
+            Backend::Postgres(postgres) => postgres.run(false, work).await,
+        }
+    }
+
+    /// Runs a write in one transaction and answers when it is durable.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(Durability::Synced, work).await,
+            Backend::Postgres(postgres) => postgres.run(true, work).await,
+        }
+    }
+
+    /// The same for a write that nobody is told of: it holds for everybody, also
+    /// after a kill, but a loss of power in the next moments may undo it.
+    ///
+    /// On PostgreSQL it is like any other: to say it would take a statement more.
+    pub async fn write_unsynced<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(Durability::Unsynced, work).await,
+            Backend::Postgres(postgres) => postgres.run(true, work).await,
+        }
+    }
+
+    /// Runs a write that tidies up, unless another process is tidying up just
+    /// now: `None` then.
+    pub async fn sweep<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<Option<T>, DatabaseError> {
+        self.write(|c| match c {
+            // Its one writer at a time is lock enough.
+            Connection::Sqlite(_) => work(c).map(Some),
+            Connection::Postgres(connection) => {
+                if postgres::try_lock(connection)? {
+                    work(c).map(Some)
+                } else {
+                    Ok(None)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Applies the pending migrations; of many processes one does, the others
+    /// wait for it.
+    ///
+    /// Without `makes_djangos`, where the user table is another project's, only the
+    /// tables are made that Django does not know.
+    pub fn migrate(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>, MigrateError> {
+        migrations::run(url, makes_djangos)
+    }
+}

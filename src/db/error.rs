@@ -1,0 +1,65 @@
+//! What can go wrong with the database.
+
+use std::sync::Arc;
+
+/// The database did not answer, or not in time: 503, whatever the reason.
+///
+/// A query that the database refuses is answered like a database that is gone: the
+/// client can do nothing about either, and neither may let a request pass.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// More writes are waiting than the queue holds.
+    #[error("too many writes are waiting for the database")]
+    Overloaded,
+    /// The job waited longer than a client would.
+    #[error("the database took too long")]
+    TimedOut,
+    /// The thread that did the work is gone, or the work panicked.
+    #[error("the database thread gave no answer")]
+    NoAnswer,
+    /// No connection of the pool became free.
+    #[error("no database connection: {0}")]
+    Pool(#[from] r2d2::Error),
+    /// A connection could not be opened.
+    #[error("{0}")]
+    Connect(#[from] diesel::ConnectionError),
+    /// There is no connection, and the last try to make one failed.
+    #[error("no database connection: {0}")]
+    Down(String),
+    /// One failure for all who were waiting for the same query.
+    #[error(transparent)]
+    Shared(Arc<DatabaseError>),
+    /// The database refused a statement.
+    #[error("{0}")]
+    Query(#[from] diesel::result::Error),
+}
+
+/// Why a database could not be opened at start; one line that names the thing.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file or server could not be reached.
+    #[error("{url}: cannot open the database: {reason}")]
+    Connect {
+        /// The address, without a password.
+        url: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// A table of the project that we were pointed at is not there.
+    #[error(
+        "{because}, but {url} has no {table} with Django's columns ({reason}); check the name, or run `manage.py migrate` there first"
+    )]
+    Table {
+        /// The setting that says so.
+        because: String,
+        /// The address, without a password.
+        url: String,
+        /// What is missing.
+        table: String,
+        /// What the database said.
+        reason: String,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread for the database: {0}")]
+    Thread(#[from] std::io::Error),
+}

@@ -1,0 +1,68 @@
+//! Opening connections to SQLite.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::result::{ConnectionError, ConnectionResult};
+use diesel::sqlite::SqliteConnection;
+
+use crate::db::connection::LOCK_WAIT;
+
+/// Before all else: it drops what is temporary. The copies that undo a savepoint
+/// would otherwise go through a file, with all that is in the pages.
+const FIRST_PRAGMA: &str = "PRAGMA temp_store = MEMORY";
+
+pub(super) const WRITER_PRAGMAS: &str = "
+    PRAGMA busy_timeout = 5000;
+    PRAGMA cache_size = -8192;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA trusted_schema = OFF;";
+
+pub(super) const READER_PRAGMAS: &str = "
+    PRAGMA busy_timeout = 1000;
+    PRAGMA mmap_size = 1073741824;
+    PRAGMA foreign_keys = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA query_only = ON;";
+
+/// The first connection of the process. It may have to switch the file to the
+/// write-ahead log, and SQLite does not wait for a lock to do that: with others
+/// starting at the same moment, somebody has to try again.
+pub(super) fn connect_first(path: &Path) -> ConnectionResult<SqliteConnection> {
+    let started = Instant::now();
+    loop {
+        match connect(path, WRITER_PRAGMAS, None) {
+            Err(error) if is_locked(&error) && started.elapsed() < LOCK_WAIT => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            connected => return connected,
+        }
+    }
+}
+
+fn is_locked(error: &ConnectionError) -> bool {
+    error.to_string().contains("database is locked")
+}
+
+pub(super) fn connect(
+    path: &Path,
+    pragmas: &str,
+    setup: Option<&str>,
+) -> ConnectionResult<SqliteConnection> {
+    // Diesel turns `sqlite://p` into SQLite's `file:p`; a bare path it leaves
+    // alone, so that no character of a path has a meaning of its own.
+    let path = path.to_str().ok_or_else(|| {
+        ConnectionError::BadConnection("the database path is not valid UTF-8".to_owned())
+    })?;
+    let mut connection = SqliteConnection::establish(path)?;
+    // The set-up comes first: a connection that only reads cannot make a view.
+    for statements in [FIRST_PRAGMA].into_iter().chain(setup).chain([pragmas]) {
+        connection
+            .batch_execute(statements)
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
+    Ok(connection)
+}

@@ -1,0 +1,151 @@
+//! The one thread that writes: it takes what waits, commits once, and answers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::result::{ConnectionResult, QueryResult};
+use diesel::sqlite::SqliteConnection;
+
+use super::connect::{WRITER_PRAGMAS, connect};
+use crate::db::connection::{Connection, LOCK_WAIT};
+use crate::db::error::DatabaseError;
+
+/// Jobs in one commit. Beyond that the fsync is no longer what costs.
+const GROUP: usize = 64;
+
+/// What a commit outlives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::db) enum Durability {
+    /// The end of the process: what it wrote is the system's then.
+    Unsynced,
+    /// The loss of power too.
+    Synced,
+}
+
+impl Durability {
+    /// The next commits are to be so. Between transactions only.
+    fn set(self, connection: &mut SqliteConnection) -> QueryResult<()> {
+        connection.batch_execute(match self {
+            Self::Unsynced => "PRAGMA synchronous = NORMAL",
+            Self::Synced => "PRAGMA synchronous = FULL",
+        })
+    }
+}
+
+/// Tells the caller what has come of a job, once the group is committed or has failed.
+pub(super) type Reply = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
+
+/// One queued write.
+pub(super) struct Job {
+    pub(super) queued: Instant,
+    pub(super) durability: Durability,
+    /// Does the work in a savepoint of the connection, or, without a connection, only
+    /// gives the reply.
+    pub(super) work: Box<dyn FnOnce(Option<&mut Connection<'_>>) -> Reply + Send>,
+}
+
+impl Job {
+    fn refuse(self, error: DatabaseError) {
+        (self.work)(None)(Err(error));
+    }
+}
+
+/// The one connection that writes.
+pub(super) struct Writer {
+    connection: SqliteConnection,
+    durability: Durability,
+}
+
+impl Writer {
+    pub(super) fn connect(path: &Path, setup: Option<&str>) -> ConnectionResult<Self> {
+        Ok(Self {
+            connection: connect(path, WRITER_PRAGMAS, setup)?,
+            durability: Durability::Synced,
+        })
+    }
+
+    /// Begins the transaction of a group.
+    fn begin(&mut self, durability: Durability) -> QueryResult<()> {
+        if durability != self.durability {
+            durability.set(&mut self.connection)?;
+            self.durability = durability;
+        }
+        AnsiTransactionManager::begin_transaction_sql(&mut self.connection, "BEGIN IMMEDIATE")
+    }
+
+    fn write_group(&mut self, group: Vec<Job>) {
+        // A client that has waited for the lock that long has been given up on,
+        // and behind a stuck lock the queue must drain, not wait in turn.
+        let (group, late): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .partition(|job| job.queued.elapsed() < LOCK_WAIT);
+        for job in late {
+            job.refuse(DatabaseError::TimedOut);
+        }
+        let Some(durability) = group.iter().map(|job| job.durability).max() else {
+            return;
+        };
+        if let Err(error) = self.begin(durability) {
+            refuse_all(group, &error.to_string());
+            return;
+        }
+        let connection = &mut self.connection;
+        let mut replies = Vec::with_capacity(group.len());
+        for job in group {
+            // A job that panics loses its savepoint and its answer, nobody else's.
+            let mut lent = Connection::Sqlite(connection);
+            match catch_unwind(AssertUnwindSafe(|| (job.work)(Some(&mut lent)))) {
+                Ok(reply) => replies.push(reply),
+                Err(_) => {
+                    let _ = lent.rollback();
+                }
+            }
+        }
+        let committed = Connection::Sqlite(connection).commit();
+        if committed.is_err() {
+            let _ = Connection::Sqlite(connection).rollback();
+        }
+        for reply in replies {
+            reply(match &committed {
+                Ok(()) => Ok(()),
+                Err(error) => Err(refused(&error.to_string())),
+            });
+        }
+    }
+}
+
+/// The life of the thread.
+pub(super) fn write_jobs(
+    mut writer: Writer,
+    jobs: &Receiver<Job>,
+    connect: impl Fn() -> ConnectionResult<Writer>,
+) {
+    while let Ok(first) = jobs.recv() {
+        let mut group = vec![first];
+        group.extend(jobs.try_iter().take(GROUP - 1));
+        writer.write_group(group);
+        // A rollback that failed (a full disk, say) leaves the connection in a
+        // state in which Diesel refuses everything from then on.
+        let is_broken =
+            AnsiTransactionManager::is_broken_transaction_manager(&mut writer.connection);
+        if is_broken {
+            match connect() {
+                Ok(new) => writer = new,
+                Err(error) => tracing::error!(%error, "the database cannot be opened again"),
+            }
+        }
+    }
+}
+
+fn refuse_all(group: Vec<Job>, reason: &str) {
+    for job in group {
+        job.refuse(refused(reason));
+    }
+}
+
+fn refused(reason: &str) -> DatabaseError {
+    DatabaseError::Query(diesel::result::Error::QueryBuilderError(reason.into()))
+}
