@@ -2,16 +2,15 @@
 //! [`Application::run_until_stopped`].
 
 mod connection;
-mod framing;
-mod memory;
 mod stop;
+mod upkeep;
 
-use std::net::SocketAddr;
-use std::rc::Rc;
+use std::future::ready;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_http::{HttpServiceBuilder, KeepAlive};
-use actix_service::{ServiceFactory, fn_factory, map_config};
+use actix_service::{ServiceFactoryExt, boxed, map_config};
 use actix_web::cookie::Key;
 use actix_web::dev::{AppConfig, Server, ServerHandle, fn_service};
 use actix_web::middleware::from_fn;
@@ -20,7 +19,7 @@ use actix_web::{App, web};
 use tracing_actix_web::TracingLogger;
 use url::Url;
 
-use self::connection::{Attendant, Patience};
+use self::connection::{Connection, Timeouts};
 use self::stop::{Signals, stop_by_signal};
 use crate::auth::{self, Auth, Clock};
 use crate::db::{Database, MigrateError, OpenError};
@@ -39,10 +38,6 @@ use crate::telemetry::RequestSpan;
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a hashing thread keeps its memory when no login comes.
 const HASHING_IDLE: Duration = Duration::from_secs(10);
-/// How often expired rows are deleted.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
-/// How often the kinds of password hashes are looked through.
-const LEARN_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Why the server did not start: one line that names the thing.
 #[derive(Debug, thiserror::Error)]
@@ -90,60 +85,14 @@ impl Application {
             address: settings.bind,
             reason,
         };
-        let listener = std::net::TcpListener::bind(settings.bind).map_err(bind_error)?;
+        let listener = TcpListener::bind(settings.bind).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         let database = open(settings)?;
         let auth = Auth::new(auth_config(settings), database, clock)?;
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
         let state = services.server.clone();
-        let patience = Patience {
-            // Once for the request to come, and once for its answer.
-            due: settings.request_timeout * 2,
-            idle: settings.keep_alive,
-        };
-        let header_timeout = settings.header_timeout;
-        // What HttpServer does, but for our own kind of connection.
-        let builder = Server::build()
-            .workers(settings.workers.get())
-            .worker_max_blocking_threads(blocking_threads(settings))
-            .max_concurrent_connections(settings.max_connections.get() / settings.workers)
-            .shutdown_timeout(settings.shutdown_timeout.as_secs())
-            .disable_signals();
-        let stop = builder.graceful_shutdown_signal();
-        let listening = builder.listen("portcullis", listener, move || {
-            let app = App::new()
-                .configure(routes::configure(&services))
-                .wrap(from_fn(headers::add))
-                .wrap(TracingLogger::<RequestSpan>::new());
-            let http = HttpServiceBuilder::default()
-                .client_request_timeout(header_timeout)
-                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                // Ours are closed by themselves.
-                .keep_alive(KeepAlive::Os)
-                .local_addr(address)
-                .h1(map_config(app, |()| AppConfig::default()));
-            let stop = stop.clone();
-            let stopped = move || {
-                let stop = stop.clone();
-                async move { stop.notified().await }
-            };
-            fn_factory(move || {
-                let (http, stop) = (http.new_service(()), stopped.clone());
-                async move {
-                    let attendant = Rc::new(Attendant {
-                        http: http.await?,
-                        patience,
-                        stop,
-                    });
-                    Ok::<_, ()>(fn_service(move |client: TcpStream| {
-                        // In a box: actix-server's task has room for two of what it gets.
-                        Box::pin(Rc::clone(&attendant).serve(client))
-                    }))
-                }
-            })
-        });
-        let server = listening.map_err(bind_error)?.run();
+        let server = serve(settings, services, listener, address).map_err(bind_error)?;
         Ok(Self {
             server,
             address,
@@ -184,45 +133,56 @@ impl Application {
     /// are being answered.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
         let handle = self.server.handle();
-        let upkeep = [
-            actix_web::rt::spawn(sweep(self.auth.clone())),
-            actix_web::rt::spawn(learn(self.auth)),
-            actix_web::rt::spawn(memory::give_back()),
-        ];
-        let ended = tokio::select! {
+        let _upkeep = upkeep::start(&self.auth);
+        tokio::select! {
             ended = self.server => ended,
             () = stop_by_signal(self.signals, &self.state, handle, self.shutdown_delay) => Ok(()),
-        };
-        upkeep.iter().for_each(|task| task.abort());
-        ended
-    }
-}
-
-/// Deletes what has run out, now and then.
-async fn sweep(auth: Auth) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    // The first comes at once; a start has better to do.
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        match auth.sweep().await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "deleted what had run out"),
-            Err(error) => tracing::warn!(%error, "could not delete what had run out"),
         }
     }
 }
 
-/// Looks now and then what the hashes in the database are made of.
-async fn learn(auth: Auth) {
-    let mut ticks = tokio::time::interval(LEARN_INTERVAL);
-    loop {
-        // The first comes at once.
-        ticks.tick().await;
-        if let Err(error) = auth.passwords.learn_workload().await {
-            tracing::warn!(%error, "could not look through the password hashes");
-        }
-    }
+/// What `HttpServer` does, which takes no kind of connection but its own.
+fn serve(
+    settings: &Settings,
+    services: Services,
+    listener: TcpListener,
+    address: SocketAddr,
+) -> std::io::Result<Server> {
+    let timeouts = Timeouts {
+        // Once for the request to come, and once for its answer.
+        busy: settings.request_timeout * 2,
+        idle: settings.keep_alive,
+    };
+    let header_timeout = settings.header_timeout;
+    let builder = Server::build()
+        .workers(settings.workers.get())
+        .worker_max_blocking_threads(blocking_threads(settings))
+        .max_concurrent_connections(settings.max_connections.get() / settings.workers)
+        .shutdown_timeout(settings.shutdown_timeout.as_secs())
+        .disable_signals();
+    let stop = builder.graceful_shutdown_signal();
+    let listening = builder.listen("portcullis", listener, move || {
+        let app = App::new()
+            .configure(routes::configure(&services))
+            .wrap(from_fn(headers::add))
+            .wrap(TracingLogger::<RequestSpan>::new());
+        let http = HttpServiceBuilder::default()
+            .client_request_timeout(header_timeout)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            // A Connection has a limit of its own.
+            .keep_alive(KeepAlive::Os)
+            .local_addr(address)
+            .h1(map_config(app, |()| AppConfig::default()));
+        let stop = stop.clone();
+        let connect = fn_service(move |client: TcpStream| {
+            let (peer, stop) = (client.peer_addr().ok(), stop.clone());
+            let stopped = async move { stop.notified().await };
+            ready(Ok((Connection::new(client, timeouts, stopped), peer)))
+        });
+        // In a box: actix-server's task has room for two of what it gets.
+        boxed::factory(connect.and_then(http))
+    });
+    Ok(listening?.run())
 }
 
 /// Opens the database of these settings, migrated.

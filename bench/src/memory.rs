@@ -93,7 +93,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
     thread::sleep(SILENCE);
     line(
         &format!("the same, quiet for {} s", SILENCE.as_secs()),
-        Some(60.0),
+        Some(160.0),
         process::memory(server.pid())?,
     );
     drop(open);

@@ -24,8 +24,6 @@ mod logout;
 mod overload;
 mod pages;
 mod passwords;
-#[cfg(target_os = "linux")]
-mod quiet;
 mod repo;
 mod security;
 mod sessions;
@@ -73,8 +71,6 @@ const ONCE: &[&[PlainTest]] = &[
     check::PLAIN,
     cli::PLAIN,
     overload::PLAIN,
-    #[cfg(target_os = "linux")]
-    quiet::PLAIN,
     repo::PLAIN,
     security::PLAIN,
     stop::PLAIN,

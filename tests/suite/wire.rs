@@ -10,6 +10,7 @@ use crate::support::registry::{DatabaseTest, on_each_database};
 
 pub const TESTS: &[DatabaseTest] = on_each_database![
     no_request_hides_another,
+    requests_that_are_split_lose_no_bytes,
     odd_requests_are_refused_or_served_in_time,
     odd_targets_and_hosts_lead_nowhere,
     half_a_logout_is_refused_and_does_nothing,
@@ -213,6 +214,72 @@ async fn no_request_hides_another(backend: Backend) {
     ));
     cases.push((login("Content-Length: 70000\r\n", HIDDEN), &[413]));
     expect(&app, cases).await;
+}
+
+/// The server reads the first part, and what it can answer, before the rest comes.
+async fn requests_that_are_split_lose_no_bytes(backend: Backend) {
+    let settings = [
+        ("PORTCULLIS_THROTTLE", "off"),
+        // Whoever is answered came after all who were there before.
+        ("PORTCULLIS_WORKERS", "1"),
+    ];
+    let app = TestApp::start_with(&backend, &settings).await;
+    let (half, rest) = HIDDEN.split_at(20);
+    let last = HIDDEN.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let unread = format!("GET /healthz HTTP/1.1\r\n{HOST}");
+    let length = HIDDEN.len();
+    let cases: Vec<(String, String, &[u16])> = vec![
+        (
+            format!("{HIDDEN}{half}"),
+            format!("{rest}{last}"),
+            &[200; 3],
+        ),
+        (
+            format!("{HIDDEN}{HIDDEN}{half}"),
+            format!("{rest}{last}"),
+            &[200; 4],
+        ),
+        (
+            login("Content-Length: 2\r\n", "{}") + half,
+            format!("{rest}{last}"),
+            &[400, 200, 200],
+        ),
+        (
+            login("Content-Length: 2\r\n", "{"),
+            format!("}}{last}"),
+            &[400, 200],
+        ),
+        (
+            chunked("2\r\n{}\r\n0\r\n\r\n") + half,
+            format!("{rest}{last}"),
+            &[400, 200, 200],
+        ),
+        // Answered before the body comes, which looks like a request.
+        (
+            format!("{unread}Transfer-Encoding: chunked\r\n\r\n"),
+            format!("{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n"),
+            &[200],
+        ),
+        (
+            format!("{unread}Content-Length: {length}\r\n\r\n"),
+            HIDDEN.to_owned(),
+            &[200],
+        ),
+    ];
+    let port = app.port;
+    by_hand(move || {
+        for (before, after, expected) in cases {
+            let mut stream = connect(port);
+            stream.write_all(before.as_bytes()).expect("the first part");
+            ask(&mut connect(port), HIDDEN);
+            // The server may have closed it.
+            let _ = stream.write_all(after.as_bytes());
+            let _ = stream.shutdown(Shutdown::Write);
+            let answers = read_to_close(&mut stream);
+            assert_eq!(statuses(&answers), expected, "{before}: {answers}");
+        }
+    })
+    .await;
 }
 
 async fn odd_requests_are_refused_or_served_in_time(backend: Backend) {
