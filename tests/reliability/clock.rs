@@ -2,28 +2,18 @@
 
 use std::time::Duration;
 
-use crate::drill::{Drill, On, Tally};
+use each_database::each_database;
+
+use crate::drill::Tally;
 use crate::people::{Key, Load, Person, verify};
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Backend;
 
-pub const DRILLS: &[Drill] = &[
-    Drill {
-        fault: "clock steps by an hour, either way",
-        on: On::Each,
-        run: |backend| Box::pin(steps_under_load(backend)),
-    },
-    Drill {
-        fault: "clock steps by an hour; sessions at their end, blocked logins",
-        on: On::Each,
-        run: |backend| Box::pin(steps_at_the_limits(backend)),
-    },
-];
-
 const HOUR: i64 = 3600;
 const MINUTE: i64 = 60;
 
-async fn steps_under_load(backend: Backend) -> Tally {
+#[each_database]
+async fn steps_under_load(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let urls = [app.url.clone()];
     let mut people = Person::create(&app.database, 8);
@@ -43,10 +33,11 @@ async fn steps_under_load(backend: Backend) -> Tally {
     let refused: usize = people.iter().map(|person| person.seen.refused).sum();
     assert_eq!(refused, 0, "a clock is no reason for a 503");
     tally.add(people);
-    tally
+    tally.report("clock steps by an hour, either way", &backend);
 }
 
-async fn steps_at_the_limits(backend: Backend) -> Tally {
+#[each_database]
+async fn steps_at_the_limits(backend: Backend) {
     let mut tally = Tally::default();
     for is_forward_first in [true, false] {
         let step = if is_forward_first { HOUR } else { -HOUR };
@@ -54,7 +45,10 @@ async fn steps_at_the_limits(backend: Backend) -> Tally {
         a_block_ends(&backend, step, &mut tally).await;
         tally.rounds += 1;
     }
-    tally
+    tally.report(
+        "clock steps by an hour; sessions at their end, blocked logins",
+        &backend,
+    );
 }
 
 /// A session of half an hour ends by the clock, and what has been logged out or swept

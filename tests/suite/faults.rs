@@ -5,23 +5,14 @@ use std::sync::mpsc;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use each_database::each_database;
 use serde_json::json;
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::program::{Serving, program_on};
-use crate::support::registry::{DatabaseTest, on_each_database};
 
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    a_database_without_our_tables_is_a_503_and_never_an_answer,
-    a_locked_database_is_a_503_and_checks_go_on,
-    a_lost_connection_is_a_503_at_most_once,
-    a_migration_under_our_feet_is_a_503_at_most_once,
-    a_full_hashing_queue_is_a_503_at_once,
-    one_address_does_not_keep_others_out,
-    a_full_disk_is_a_503_and_checks_go_on,
-];
-
+#[each_database]
 async fn a_database_without_our_tables_is_a_503_and_never_an_answer(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -60,6 +51,7 @@ async fn a_database_without_our_tables_is_a_503_and_never_an_answer(backend: Bac
     );
 }
 
+#[each_database]
 async fn a_locked_database_is_a_503_and_checks_go_on(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -112,6 +104,7 @@ impl Drop for Lock {
 }
 
 /// SQLite has no connections to lose: there, this is a check like any other.
+#[each_database]
 async fn a_lost_connection_is_a_503_at_most_once(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -137,6 +130,7 @@ async fn until_answered(ask: impl AsyncFn() -> Answer) -> usize {
 
 /// As when the Django project beside us changes its user model. Each connection
 /// may refuse once, so there is one.
+#[each_database]
 async fn a_migration_under_our_feet_is_a_503_at_most_once(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_DATABASE_POOL", "1")]).await;
     app.create_user("alice", PASSWORD).await;
@@ -159,6 +153,7 @@ async fn a_migration_under_our_feet_is_a_503_at_most_once(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
     let settings = [
         ("PORTCULLIS_HASH_THREADS", "1"),
@@ -203,6 +198,7 @@ async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn one_address_does_not_keep_others_out(backend: Backend) {
     let settings = [
         ("PORTCULLIS_HASH_THREADS", "1"),
@@ -256,6 +252,7 @@ async fn one_address_does_not_keep_others_out(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn a_full_disk_is_a_503_and_checks_go_on(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;

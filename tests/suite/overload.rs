@@ -10,23 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use each_database::each_database;
 use portcullis::auth::Profile;
 
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program};
-use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
 use crate::wire::{HEALTH, HOST, by_hand, connect, dribble, exchange, read_to_close, statuses};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    a_storm_of_logins_is_answered_or_refused_at_once,
-    connections_over_the_limit_wait_for_their_turn,
-    slow_heads_do_not_hold_all_connections,
-    an_idle_connection_is_closed,
-    headers_over_the_cap_are_a_431,
-];
-
-pub const PLAIN: &[PlainTest] = once![there_is_a_file_for_each_connection];
 
 const LOGINS: usize = 64;
 /// One is hashed, four wait.
@@ -37,6 +27,7 @@ const AT_ONCE: Duration = Duration::from_millis(50);
 /// waits for something comes late every time.
 const STORMS: usize = 5;
 
+#[each_database]
 async fn a_storm_of_logins_is_answered_or_refused_at_once(backend: Backend) {
     let settings = [
         ("PORTCULLIS_HASH_THREADS", "1"),
@@ -199,6 +190,7 @@ fn begins(stream: &mut TcpStream, patience: Duration) -> bool {
     }
 }
 
+#[each_database]
 async fn connections_over_the_limit_wait_for_their_turn(backend: Backend) {
     let settings = [
         ("PORTCULLIS_WORKERS", "2"),
@@ -223,6 +215,7 @@ async fn connections_over_the_limit_wait_for_their_turn(backend: Backend) {
 }
 
 /// Under a shell's limit, which may be raised.
+#[test]
 fn there_is_a_file_for_each_connection() {
     let folder = tempfile::tempdir().unwrap();
     let server = program(folder.path());
@@ -245,6 +238,7 @@ fn there_is_a_file_for_each_connection() {
     assert_eq!(statuses(&exchange(serving.port, ready.as_bytes())), [200]);
 }
 
+#[each_database]
 async fn slow_heads_do_not_hold_all_connections(backend: Backend) {
     let settings = [
         ("PORTCULLIS_WORKERS", "1"),
@@ -269,6 +263,7 @@ async fn slow_heads_do_not_hold_all_connections(backend: Backend) {
     .await;
 }
 
+#[each_database]
 async fn an_idle_connection_is_closed(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_KEEP_ALIVE", "1s")]).await;
     let port = app.port;
@@ -283,6 +278,7 @@ async fn an_idle_connection_is_closed(backend: Backend) {
     .await;
 }
 
+#[each_database]
 async fn headers_over_the_cap_are_a_431(backend: Backend) {
     let default: &[(&str, &str)] = &[];
     for (settings, cap) in [

@@ -5,24 +5,10 @@ use std::path::{Path, PathBuf};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+use each_database::each_database;
 use portcullis::settings::KEYS;
 
 use crate::support::database::{Backend, TestDatabase};
-use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    migrations_go_up_down_and_up_again,
-    users_are_not_dropped_by_a_revert,
-];
-
-pub const PLAIN: &[PlainTest] = once![
-    calls_go_one_way,
-    hot_queries_are_never_prepared_again,
-    migrations_are_the_same_on_both_databases,
-    the_readme_tells_of_every_setting,
-    the_readme_names_files_that_exist,
-    links_between_documents_lead_somewhere,
-];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -68,6 +54,7 @@ fn sources(modules: &[&str]) -> Vec<(String, String)> {
         .collect()
 }
 
+#[test]
 fn calls_go_one_way() {
     for (modules, forbidden) in [
         (
@@ -123,6 +110,7 @@ fn calls_go_one_way() {
 
 /// `LIMIT ?` makes SQLite parse a statement again for each value, and so does
 /// STAT4; `sql_query` is never cached.
+#[test]
 fn hot_queries_are_never_prepared_again() {
     for (file, code) in sources(&["models"]) {
         // A login's one statement that Diesel has no words for may be.
@@ -148,6 +136,7 @@ fn hot_queries_are_never_prepared_again() {
     assert!(!has("ENABLE_STAT4") && !has("ENABLE_MEMORY_MANAGEMENT"));
 }
 
+#[test]
 fn migrations_are_the_same_on_both_databases() {
     let names = |backend: &str| {
         let folder = root().join("migrations").join(backend);
@@ -214,6 +203,7 @@ fn schema(database: &TestDatabase) -> Vec<Option<String>> {
     })
 }
 
+#[each_database]
 async fn migrations_go_up_down_and_up_again(backend: Backend) {
     let database = backend.create();
     migrate(&database, true).unwrap();
@@ -232,6 +222,7 @@ async fn migrations_go_up_down_and_up_again(backend: Backend) {
     assert_eq!(schema(&database), first);
 }
 
+#[each_database]
 async fn users_are_not_dropped_by_a_revert(backend: Backend) {
     let database = backend.create();
     migrate(&database, true).unwrap();
@@ -247,6 +238,7 @@ async fn users_are_not_dropped_by_a_revert(backend: Backend) {
     assert_eq!(database.count("accounts_customuser"), 1);
 }
 
+#[test]
 fn the_readme_tells_of_every_setting() {
     let readme = read("README.md");
     for key in KEYS {
@@ -263,6 +255,7 @@ fn the_readme_tells_of_every_setting() {
     assert_eq!(rows.count(), KEYS.len(), "README.md has rows of its own");
 }
 
+#[test]
 fn the_readme_names_files_that_exist() {
     let readme = read("README.md");
     let (_, table) = readme.split_once("## Where is").expect("the table");
@@ -280,6 +273,7 @@ fn the_readme_names_files_that_exist() {
 }
 
 /// Links to other files, in every document; those to the web are not followed.
+#[test]
 fn links_between_documents_lead_somewhere() {
     let documents = [
         "README.md",

@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use actix_web::rt::spawn;
+use each_database::each_database;
 
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![a_sweep_is_not_felt];
 
 const EXPIRED: usize = 20_000;
 
+#[each_database]
 async fn a_sweep_is_not_felt(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let second = app.start_another(&[]).await;

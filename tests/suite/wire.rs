@@ -4,19 +4,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use each_database::each_database;
+
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    no_request_hides_another,
-    odd_requests_are_refused_or_served_in_time,
-    odd_targets_and_hosts_lead_nowhere,
-    half_a_logout_is_refused_and_does_nothing,
-    a_client_that_dribbles_is_cut_off,
-    a_client_that_does_not_read_is_cut_off,
-    an_underscore_makes_another_header,
-];
 
 /// Longest wait for anything: more is a hang.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -126,6 +117,7 @@ async fn expect(app: &TestApp, cases: Vec<(String, &'static [u16])>) {
     .await;
 }
 
+#[each_database]
 async fn no_request_hides_another(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let mut cases: Vec<(String, &'static [u16])> = vec![
@@ -215,6 +207,7 @@ async fn no_request_hides_another(backend: Backend) {
     expect(&app, cases).await;
 }
 
+#[each_database]
 async fn odd_requests_are_refused_or_served_in_time(backend: Backend) {
     let settings = [
         ("PORTCULLIS_THROTTLE", "off"),
@@ -315,6 +308,7 @@ async fn odd_requests_are_refused_or_served_in_time(backend: Backend) {
     .await;
 }
 
+#[each_database]
 async fn odd_targets_and_hosts_lead_nowhere(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let target = |method: &str, target: &str, host: &str| {
@@ -369,6 +363,7 @@ async fn odd_targets_and_hosts_lead_nowhere(backend: Backend) {
 
 /// A chunk that is none and a body that ends early, each in one segment with
 /// the head, so that the handler would be at work when it is found out.
+#[each_database]
 async fn half_a_logout_is_refused_and_does_nothing(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     app.create_user("alice", PASSWORD).await;
@@ -425,6 +420,7 @@ pub fn dribble(port: u16, first: &str, drop: &str) -> (String, Duration) {
     (answer, start.elapsed())
 }
 
+#[each_database]
 async fn a_client_that_dribbles_is_cut_off(backend: Backend) {
     let settings = [
         ("PORTCULLIS_HEADER_TIMEOUT", "1s"),
@@ -484,6 +480,7 @@ async fn a_client_that_dribbles_is_cut_off(backend: Backend) {
     assert_eq!(user.status, 200, "half a logout does nothing");
 }
 
+#[each_database]
 async fn a_client_that_does_not_read_is_cut_off(backend: Backend) {
     let settings = [("PORTCULLIS_REQUEST_TIMEOUT", "1s")];
     let app = TestApp::start_with(&backend, &settings).await;
@@ -509,6 +506,7 @@ async fn a_client_that_does_not_read_is_cut_off(backend: Backend) {
 }
 
 /// Servers before us may write `-` as `_`, or let the one pass for the other.
+#[each_database]
 async fn an_underscore_makes_another_header(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     app.create_user("alice", PASSWORD).await;

@@ -1,6 +1,7 @@
 //! The `portcullis` program itself, as a person or a script runs it.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
@@ -94,6 +95,8 @@ pub struct Serving {
     pub port: u16,
     /// What it printed before it began to answer.
     pub printed: String,
+    /// What it logs, unless the command has a place for that.
+    log: Option<File>,
     // Kept open: a program is not to notice that nobody reads on.
     _stdout: BufReader<ChildStdout>,
 }
@@ -102,10 +105,13 @@ impl Serving {
     /// Starts it and waits until it says where it listens, and all that goes
     /// with that.
     pub fn start(command: &mut Command, last_line: &str) -> Self {
+        let log = tempfile::tempfile().expect("the log");
         command
             .env("PORTCULLIS_LOG", "trace")
-            .stderr(secrets::log_of_a_program());
-        Self::start_quietly(command, last_line)
+            .stderr(log.try_clone().expect("the log"));
+        let mut serving = Self::start_quietly(command, last_line);
+        serving.log = Some(log);
+        serving
     }
 
     /// The same, with whatever log the command has.
@@ -130,6 +136,7 @@ impl Serving {
             process,
             port,
             printed,
+            log: None,
             _stdout: stdout,
         }
     }
@@ -164,5 +171,11 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if let Some(mut log) = self.log.take() {
+            let mut text = Vec::new();
+            log.rewind().expect("the log");
+            log.read_to_end(&mut text).expect("the log");
+            secrets::add_to_log(&text);
+        }
     }
 }
