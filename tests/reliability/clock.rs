@@ -1,7 +1,5 @@
 //! The clock of the machine is put forward and back by an hour.
 
-use std::time::Duration;
-
 use each_database::each_database;
 
 use crate::drill::Tally;
@@ -20,9 +18,9 @@ async fn steps_under_load(backend: Backend) {
     let mut tally = Tally::default();
     for step in [HOUR, -HOUR, -HOUR, HOUR, 2 * HOUR, -2 * HOUR] {
         let load = Load::start(people, &urls);
-        actix_web::rt::time::sleep(Duration::from_millis(100)).await;
+        load.goes_on(200).await;
         app.clock.advance(step);
-        actix_web::rt::time::sleep(Duration::from_millis(200)).await;
+        load.goes_on(400).await;
         people = load.stop().await;
         verify(&mut people, &urls).await;
         // What is swept by a wrong clock is what had ended by it.

@@ -23,6 +23,7 @@ use self::proxy::Proxy;
 use crate::drill::Tally;
 use crate::people::{Load, Person, recovered, verify};
 use crate::server::serve;
+use crate::support::PATIENCE;
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::program::Serving;
 
@@ -151,7 +152,9 @@ async fn killed(backend: Backend) {
         let cluster = Arc::clone(&scene.cluster);
         let kill = blocking(move || {
             signal(waiting_backend(&mut cluster.connect()), "KILL");
+            let end = Instant::now() + PATIENCE;
             while other.batch_execute("SELECT 1").is_ok() {
+                assert!(Instant::now() < end, "it survives");
                 std::thread::yield_now();
             }
             cluster.wait_until_it_answers()
@@ -175,7 +178,9 @@ struct Waiting {
 /// The one that waits for somebody else's lock, as soon as there is one.
 fn waiting_backend(connection: &mut PgConnection) -> u32 {
     let query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let end = Instant::now() + PATIENCE;
     loop {
+        assert!(Instant::now() < end, "nobody waits");
         let found: Vec<Waiting> = diesel::sql_query(query).load(connection).unwrap();
         if let Some(waiting) = found.first() {
             return waiting.pid.unsigned_abs();

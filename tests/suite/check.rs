@@ -476,10 +476,8 @@ impl<'a> Role<'a> {
     }
 
     fn url(&self) -> String {
-        let url = self.database.url();
-        let (scheme, rest) = url.split_once("://").unwrap();
-        let (_, rest) = rest.split_once('@').unwrap();
-        format!("{scheme}://{}@{rest}", self.name)
+        // Whoever the URL names, or nobody: the last one counts.
+        format!("{}&user={}", self.database.url(), self.name)
     }
 }
 

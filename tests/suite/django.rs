@@ -1,9 +1,12 @@
 //! On tables that another project made.
 
+use std::time::Instant;
+
 use each_database::each_database;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::support::PATIENCE;
 use crate::support::app::{Answer, PASSWORD, SECRET_KEY, TestApp};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::program::{program_on, run};
@@ -201,7 +204,9 @@ async fn sealing_survives_being_killed(backend: Backend) {
             .spawn()
             .expect("the program");
         // Killed in the midst of it, at another point each time.
+        let end = Instant::now() + PATIENCE;
         while clear() > before - 1 - kill * 150 && process.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "nothing is sealed");
             std::thread::yield_now();
         }
         let _ = process.kill();

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::program::{Serving, program_on};
+use crate::support::until;
 
 #[each_database]
 async fn a_database_without_our_tables_is_a_503_and_never_an_answer(backend: Backend) {
@@ -103,17 +104,24 @@ impl Drop for Lock {
     }
 }
 
-/// SQLite has no connections to lose: there, this is a check like any other.
-#[each_database]
+/// SQLite has no connections to lose. Each may refuse once, so there is one.
+#[each_database(postgres)]
 async fn a_lost_connection_is_a_503_at_most_once(backend: Backend) {
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_DATABASE_POOL", "1")]).await;
     app.create_user("alice", PASSWORD).await;
     let token = app.log_in(&app.program(), "alice", PASSWORD).await.token();
 
-    app.database.terminate_connections();
+    for _ in 0..3 {
+        app.database.terminate_connections();
 
-    let refused = until_answered(async || app.user_by_token(&token).await).await;
-    assert!(refused < 10, "{refused}");
+        let mut refused = 0;
+        for _ in 0..3 {
+            refused += until_answered(async || app.user_by_token(&token).await).await;
+            let log_in = async || app.log_in(&app.program(), "alice", PASSWORD).await;
+            refused += until_answered(log_in).await;
+        }
+        assert!(refused <= 1, "{refused}");
+    }
 }
 
 /// How often it was 503 before it was 200.
@@ -180,9 +188,7 @@ async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
         let pool = pool.clone();
         async move { pool.run("another client", async |_| ()).await }
     });
-    while pool.depth() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("it waits", async || pool.depth() > 0).await;
 
     let refused = app.log_in(&app.program(), "alice", PASSWORD).await;
     assert_eq!(refused.status, 503);
@@ -235,9 +241,7 @@ async fn one_address_does_not_keep_others_out(backend: Backend) {
     let crowd: Vec<_> = (0..4)
         .map(|n| log_in("192.0.2.1", format!("a{n}")))
         .collect();
-    while pool.depth() < 4 {
-        tokio::task::yield_now().await;
-    }
+    until("they wait", async || pool.depth() == 4).await;
     let refused = log_in("192.0.2.1", "a4".to_owned()).await.unwrap();
     assert_eq!(refused, 503, "no room for more of the same");
     let other = log_in("192.0.2.2", "b".to_owned());

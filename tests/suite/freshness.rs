@@ -10,6 +10,7 @@ use each_database::each_database;
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program_on};
+use crate::support::until;
 use crate::wire::{HOST, ask, by_hand, connect, statuses};
 
 /// Asks often enough for an answer to be remembered.
@@ -110,6 +111,7 @@ async fn what_is_committed_in_a_burst_of_look_ups_is_seen_at_once(backend: Backe
     let unknown = move |number: u64| check(&format!("{number:040x}"));
     let (request, port) = (check(&token), app.port);
     let is_over = Arc::new(AtomicBool::new(false));
+    let over = Over(Arc::clone(&is_over));
     let bursts: Vec<_> = (0..3)
         .map(|burst| {
             let is_over = Arc::clone(&is_over);
@@ -135,9 +137,19 @@ async fn what_is_committed_in_a_burst_of_look_ups_is_seen_at_once(backend: Backe
         let answer = by_hand(move || ask(&mut connect(port), &request)).await;
         assert_eq!(statuses(&answer), [expected], "{round}: {answer}");
     }
-    is_over.store(true, Ordering::Relaxed);
+    drop(over);
     for burst in bursts {
         burst.await.expect("a burst");
+    }
+}
+
+/// Says so when it is dropped, by a test that fails too: there are threads that
+/// would go on for ever.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -186,9 +198,10 @@ async fn a_logout_is_final_everywhere(backend: Backend) {
             .collect();
 
         let before = checked.load(Ordering::Relaxed);
-        while checked.load(Ordering::Relaxed) < before + 16 {
-            actix_web::rt::task::yield_now().await;
-        }
+        until("they are checked", async || {
+            checked.load(Ordering::Relaxed) >= before + 16
+        })
+        .await;
         let logout = app
             .program()
             .post(format!("{}/api/v1/logout/", urls[round % 2]))

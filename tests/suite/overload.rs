@@ -16,16 +16,20 @@ use portcullis::auth::Profile;
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program};
-use crate::wire::{HEALTH, HOST, by_hand, connect, dribble, exchange, read_to_close, statuses};
+use crate::wire::{
+    HEALTH, HOST, PATIENCE, by_hand, connect, dribble, exchange, read_to_close, statuses,
+};
 
 const LOGINS: usize = 64;
 /// One is hashed, four wait.
 const ROOM: usize = 5;
+/// Time enough for an answer that does not wait for anything.
+const MOMENT: Duration = Duration::from_millis(300);
 /// The promise of the issue.
 const AT_ONCE: Duration = Duration::from_millis(50);
 /// On a busy machine a thread of the test itself may come late; an answer that
 /// waits for something comes late every time.
-const STORMS: usize = 5;
+const STORMS: usize = 20;
 
 #[each_database]
 async fn a_storm_of_logins_is_answered_or_refused_at_once(backend: Backend) {
@@ -99,13 +103,15 @@ impl Storm {
             let checks = scope.spawn(|| check_until(port, check, &is_over));
             let logins: Vec<_> = (0..LOGINS)
                 .map(|number| {
-                    let begin = &begin;
-                    scope.spawn(move || log_in(port, number, begin))
+                    // A thread that panics before the barrier would hold up all.
+                    let (begin, stream) = (&begin, connect(port));
+                    scope.spawn(move || log_in(stream, number, begin))
                 })
                 .collect();
             let logins = logins.into_iter().map(|login| login.join());
-            let logins = logins.collect::<Result<_, _>>().expect("no panic");
+            let logins = logins.collect::<Result<_, _>>();
             is_over.store(true, Ordering::Relaxed);
+            let logins = logins.expect("no panic");
             let checks = checks.join().expect("no panic");
             Self { logins, checks }
         })
@@ -146,14 +152,13 @@ impl Storm {
 }
 
 /// The connection is there before the watch starts.
-fn log_in(port: u16, number: usize, begin: &Barrier) -> (u16, String, Duration) {
+fn log_in(mut stream: TcpStream, number: usize, begin: &Barrier) -> (u16, String, Duration) {
     let body = format!(r#"{{"username":"user{number}","password":"{PASSWORD}"}}"#);
     let request = format!(
         "POST /api/v1/login/ HTTP/1.1\r\n{HOST}Content-Type: application/json\r\nContent-Length: \
          {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = connect(port);
     begin.wait();
     let start = Instant::now();
     stream.write_all(request.as_bytes()).expect("a request");
@@ -175,10 +180,10 @@ fn check_until(port: u16, request: &str, is_over: &AtomicBool) -> Vec<Duration> 
     times
 }
 
-/// Sends a request and tells whether an answer begins within a moment.
-fn is_answered(stream: &mut TcpStream, request: &str) -> bool {
-    stream.write_all(request.as_bytes()).expect("a request");
-    begins(stream, Duration::from_millis(300))
+/// Sends a request and tells whether an answer begins by then.
+fn is_answered(stream: &mut TcpStream, patience: Duration) -> bool {
+    stream.write_all(HEALTH.as_bytes()).expect("a request");
+    begins(stream, patience)
 }
 
 fn begins(stream: &mut TcpStream, patience: Duration) -> bool {
@@ -202,14 +207,14 @@ async fn connections_over_the_limit_wait_for_their_turn(backend: Backend) {
         // Two for each worker; the fifth has none to go to.
         let mut held: Vec<_> = (0..4).map(|_| connect(port)).collect();
         for stream in &mut held {
-            assert!(is_answered(stream, HEALTH), "it has a place");
+            assert!(is_answered(stream, PATIENCE), "it has a place");
         }
         let mut waiting = connect(port);
-        assert!(!is_answered(&mut waiting, HEALTH), "it has none");
-        assert!(is_answered(&mut held[0], HEALTH), "who has one is served");
+        assert!(!is_answered(&mut waiting, MOMENT), "it has none");
+        assert!(is_answered(&mut held[0], PATIENCE), "who has one is served");
 
         drop(held.pop());
-        assert!(begins(&mut waiting, Duration::from_secs(10)));
+        assert!(begins(&mut waiting, PATIENCE));
     })
     .await;
 }
@@ -232,7 +237,7 @@ fn there_is_a_file_for_each_connection() {
     let mut held: Vec<_> = (0..100).map(|_| connect(serving.port)).collect();
     for stream in &mut held {
         stream.write_all(HEALTH.as_bytes()).expect("a request");
-        assert!(begins(stream, Duration::from_secs(10)), "it is accepted");
+        assert!(begins(stream, PATIENCE), "it is accepted");
     }
     let ready = HEALTH.replace("healthz", "readyz");
     assert_eq!(statuses(&exchange(serving.port, ready.as_bytes())), [200]);
@@ -273,7 +278,8 @@ async fn an_idle_connection_is_closed(backend: Backend) {
         stream.write_all(HEALTH.as_bytes()).expect("a request");
         assert_eq!(statuses(&read_to_close(&mut stream)), [200]);
         let kept = start.elapsed();
-        assert!((900..5000).contains(&kept.as_millis()), "{kept:?}");
+        // By default it is kept for much longer.
+        assert!((900..15_000).contains(&kept.as_millis()), "{kept:?}");
     })
     .await;
 }

@@ -1,7 +1,6 @@
 //! The throttle: how many passwords one may try, from where.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use each_database::each_database;
 use portcullis::auth::throttle::Failures;
@@ -12,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program_on, run};
+use crate::support::until;
 
 const PROXIES: (&str, &str) = ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.0/8");
 /// Nobody is refused for want of room before the counters are asked.
@@ -420,15 +420,6 @@ async fn a_browser_gets_a_page_that_says_to_wait(backend: Backend) {
     assert!(page.body.contains("Please wait a minute"), "{}", page.body);
 }
 
-/// Looks until it is so.
-async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    let patience = tokio::time::Instant::now() + Duration::from_secs(20);
-    while !is_so().await {
-        assert!(tokio::time::Instant::now() < patience, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 #[each_database]
 async fn hanging_up_does_not_save_an_attempt(backend: Backend) {
     // Slow enough to hang up in the middle.
@@ -450,12 +441,12 @@ async fn hanging_up_does_not_save_an_attempt(backend: Backend) {
         stream.write_all(request.as_bytes()).await.unwrap();
         let pending = "SELECT CAST(pending AS text) AS text FROM portcullis_attempt
                         WHERE account <> '' AND client <> '' AND pending > 0";
-        until("the password is being looked at", || async {
+        until("the password is being looked at", async || {
             !app.database.texts(pending).is_empty()
         })
         .await;
         drop(stream);
-        until("the failure is counted", || async {
+        until("the failure is counted", async || {
             app.database.texts(pending).is_empty()
                 && failures(&app).await.iter().any(|f| f.failures == n)
         })
@@ -487,7 +478,7 @@ async fn a_killed_process_leaves_failures_behind(backend: Backend) {
         .collect();
     let pending = "SELECT CAST(pending AS text) AS text FROM portcullis_attempt
                     WHERE account <> '' AND client = ''";
-    until("all three are being looked at", || async {
+    until("all three are being looked at", async || {
         app.database.texts(pending) == [Some("3".to_owned())]
     })
     .await;

@@ -382,11 +382,7 @@ pub fn circles(arrows: &Arrows) -> Vec<String> {
         if let Some(circle) = shortest_way_back(start, &after) {
             let steps = circle.iter().zip(circle.iter().cycle().skip(1));
             let told: Vec<String> = steps
-                .map(|(from, to)| {
-                    let names = &arrows[&(from.to_string(), to.to_string())];
-                    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                    format!("{from} -> {to} by {}", names.join(", "))
-                })
+                .map(|(from, to)| told(from, to, &arrows[&(from.to_string(), to.to_string())]))
                 .collect();
             circles
                 .entry(circle.iter().copied().collect())
@@ -461,11 +457,15 @@ pub fn upward(arrows: &Arrows) -> Vec<String> {
         .iter()
         .filter(|((from, to), _)| !may_use(layer(from), layer(to)));
     wrong
-        .map(|((from, to), names)| {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            format!("{from} -> {to} by {}", names.join(", "))
-        })
+        .map(|((from, to), names)| told(from, to, names))
         .collect()
+}
+
+/// The first names say enough.
+fn told(from: &str, to: &str, names: &BTreeSet<String>) -> String {
+    let first: Vec<&str> = names.iter().take(4).map(String::as_str).collect();
+    let more = if names.len() > 4 { ", …" } else { "" };
+    format!("{from} -> {to} by {}{more}", first.join(", "))
 }
 
 // ---- of made-up sources ----------------------------------------------------------
