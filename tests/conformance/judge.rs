@@ -8,8 +8,8 @@ use portcullis::models::Timestamp;
 use serde_json::Value;
 
 use crate::case::{Case, CaseFile, Expected, HeaderValues, Piece};
-use crate::database::Backend;
 use crate::rows::Snapshot;
+use crate::support::database::Backend;
 use crate::wire::Answer;
 
 /// Compared by their one value; `Vary` and `Set-Cookie` have rules of their own.

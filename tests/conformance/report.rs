@@ -75,8 +75,10 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub fn is_good(&self) -> bool {
-        self.wrong.is_empty()
+    pub fn assert_good(&self) {
+        assert!(!self.sections.is_empty(), "nothing was sent");
+        let wrong: Vec<usize> = self.wrong.iter().map(|(case, _)| case.n).collect();
+        assert!(wrong.is_empty(), "wrong: {}", ranges(&wrong));
     }
 }
 

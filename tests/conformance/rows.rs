@@ -12,7 +12,7 @@ use portcullis::models::Timestamp;
 use portcullis::schema::{accounts_customuser, authtoken_token, django_session};
 
 use crate::case::{Case, User};
-use crate::database::TestDatabase;
+use crate::support::database::TestDatabase;
 
 pub enum Rows {
     Sqlite(SqliteConnection),

@@ -9,7 +9,7 @@ use portcullis::app::Application;
 use portcullis::settings::{Settings, Values};
 
 use crate::case::CaseFile;
-use crate::database::TestDatabase;
+use crate::support::database::TestDatabase;
 
 pub struct Server {
     http: u16,

@@ -2,10 +2,12 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use reqwest::RequestBuilder;
 use serde_json::json;
 
+use crate::support::PATIENCE;
 use crate::support::app::{Answer, SECRET_KEY, TestApp};
 use crate::support::database::{Backend, TestDatabase};
 
@@ -38,7 +40,9 @@ impl Django {
             database,
             process,
         };
+        let end = Instant::now() + PATIENCE;
         while TcpStream::connect(&address).is_err() {
+            assert!(Instant::now() < end, "Django serves");
             assert!(
                 django.process.try_wait().expect("a status").is_none(),
                 "Django serves"

@@ -1,19 +1,15 @@
 //! Hashes that the real Django made, and ours that it reads.
 
+use each_database::each_database;
 use futures_util::{StreamExt, stream};
 use portcullis::auth::password::{Algorithm, Hasher};
 
 use crate::django::{Pair, try_log_in};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    ten_thousand_users_of_django_log_in_here,
-    django_takes_every_hash_that_we_make,
-];
 
 const USERS: usize = 10_000;
 
+#[each_database]
 async fn ten_thousand_users_of_django_log_in_here(backend: Backend) {
     let settings = [
         ("PORTCULLIS_HASH_QUEUE", "256"),
@@ -54,6 +50,7 @@ CustomUser.objects.bulk_create([
     assert_eq!(pair.app.database.texts(all), before, "no hash was touched");
 }
 
+#[each_database]
 async fn django_takes_every_hash_that_we_make(backend: Backend) {
     let pair = Pair::start(&backend, &[]).await;
     let password = "pässwörd 🔑";

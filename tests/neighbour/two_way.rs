@@ -1,17 +1,10 @@
 //! Log in at one, go on at the other.
 
+use each_database::each_database;
+
 use crate::django::{Pair, log_in, try_log_in};
 use crate::support::app::{Answer, PASSWORD};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    what_one_gives_the_other_takes,
-    a_password_changed_at_one_ends_the_sessions_at_the_other,
-    a_deactivated_or_deleted_user_is_refused_by_both,
-    djangos_admin_opens_with_a_session_of_ours,
-    no_hash_goes_back_and_forth,
-];
 
 fn make_user(pair: &Pair, name: &str) {
     pair.django.run(&format!(
@@ -19,6 +12,7 @@ fn make_user(pair: &Pair, name: &str) {
     ));
 }
 
+#[each_database]
 async fn what_one_gives_the_other_takes(backend: Backend) {
     let pair = Pair::start(&backend, &[]).await;
     make_user(&pair, "alice");
@@ -43,6 +37,7 @@ async fn what_one_gives_the_other_takes(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn a_password_changed_at_one_ends_the_sessions_at_the_other(backend: Backend) {
     let pair = Pair::start(&backend, &[]).await;
     make_user(&pair, "alice");
@@ -84,6 +79,7 @@ async fn a_password_changed_at_one_ends_the_sessions_at_the_other(backend: Backe
     }
 }
 
+#[each_database]
 async fn a_deactivated_or_deleted_user_is_refused_by_both(backend: Backend) {
     let pair = Pair::start(&backend, &[]).await;
     make_user(&pair, "alice");
@@ -114,6 +110,7 @@ async fn a_deactivated_or_deleted_user_is_refused_by_both(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn djangos_admin_opens_with_a_session_of_ours(backend: Backend) {
     let pair = Pair::start(&backend, &[]).await;
     let profile = portcullis::auth::users::Profile {
@@ -137,6 +134,7 @@ async fn djangos_admin_opens_with_a_session_of_ours(backend: Backend) {
 
 /// Neither rewrites what the other has written, ten times over: not while we
 /// are told nothing of hashers, and not while we are told Django's.
+#[each_database]
 async fn no_hash_goes_back_and_forth(backend: Backend) {
     let same = [
         ("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256"),

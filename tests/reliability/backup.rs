@@ -6,27 +6,16 @@ use std::process::{Command, Stdio};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
+use each_database::each_database;
 
-use crate::drill::{Drill, On, Tally};
+use crate::drill::Tally;
 use crate::people::{Load, Person, verify};
 use crate::server::serve;
 use crate::support::database::{Backend, TestDatabase};
 
-pub const DRILLS: &[Drill] = &[
-    Drill {
-        fault: "database lost, backup of a busy server restored",
-        on: On::Each,
-        run: |backend| Box::pin(restored(backend)),
-    },
-    Drill {
-        fault: "a replicator reads and checkpoints the write-ahead log",
-        on: On::Sqlite,
-        run: |backend| Box::pin(replicated(backend)),
-    },
-];
-
 /// Some have been answered before the backup begins, and others go on meanwhile.
-async fn restored(backend: Backend) -> Tally {
+#[each_database]
+async fn restored(backend: Backend) {
     let mut tally = Tally::default();
     for _ in 0..5 {
         let database = backend.create();
@@ -54,7 +43,7 @@ async fn restored(backend: Backend) -> Tally {
         tally.add(people);
         tally.rounds += 1;
     }
-    tally
+    tally.report("database lost, backup of a busy server restored", &backend);
 }
 
 /// The commands of docs/deployment.md.
@@ -122,7 +111,8 @@ fn run(program: &str, arguments: &[&str]) {
 
 /// What Litestream does: it keeps a read transaction open, so that nobody else
 /// empties the log, and moves the log into the database itself.
-async fn replicated(backend: Backend) -> Tally {
+#[each_database(sqlite)]
+async fn replicated(backend: Backend) {
     let database = backend.create();
     let folder = tempfile::tempdir().unwrap();
     let serving = serve(&database, folder.path(), &[]);
@@ -155,5 +145,8 @@ async fn replicated(backend: Backend) -> Tally {
     let refused: usize = people.iter().map(|person| person.seen.refused).sum();
     assert_eq!(refused, 0, "nobody was told to come back");
     tally.add(people);
-    tally
+    tally.report(
+        "a replicator reads and checkpoints the write-ahead log",
+        &backend,
+    );
 }

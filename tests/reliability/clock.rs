@@ -1,38 +1,26 @@
 //! The clock of the machine is put forward and back by an hour.
 
-use std::time::Duration;
+use each_database::each_database;
 
-use crate::drill::{Drill, On, Tally};
+use crate::drill::Tally;
 use crate::people::{Key, Load, Person, verify};
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::database::Backend;
 
-pub const DRILLS: &[Drill] = &[
-    Drill {
-        fault: "clock steps by an hour, either way",
-        on: On::Each,
-        run: |backend| Box::pin(steps_under_load(backend)),
-    },
-    Drill {
-        fault: "clock steps by an hour; sessions at their end, blocked logins",
-        on: On::Each,
-        run: |backend| Box::pin(steps_at_the_limits(backend)),
-    },
-];
-
 const HOUR: i64 = 3600;
 const MINUTE: i64 = 60;
 
-async fn steps_under_load(backend: Backend) -> Tally {
+#[each_database]
+async fn steps_under_load(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let urls = [app.url.clone()];
     let mut people = Person::create(&app.database, 8);
     let mut tally = Tally::default();
     for step in [HOUR, -HOUR, -HOUR, HOUR, 2 * HOUR, -2 * HOUR] {
         let load = Load::start(people, &urls);
-        actix_web::rt::time::sleep(Duration::from_millis(100)).await;
+        load.goes_on(200).await;
         app.clock.advance(step);
-        actix_web::rt::time::sleep(Duration::from_millis(200)).await;
+        load.goes_on(400).await;
         people = load.stop().await;
         verify(&mut people, &urls).await;
         // What is swept by a wrong clock is what had ended by it.
@@ -43,10 +31,11 @@ async fn steps_under_load(backend: Backend) -> Tally {
     let refused: usize = people.iter().map(|person| person.seen.refused).sum();
     assert_eq!(refused, 0, "a clock is no reason for a 503");
     tally.add(people);
-    tally
+    tally.report("clock steps by an hour, either way", &backend);
 }
 
-async fn steps_at_the_limits(backend: Backend) -> Tally {
+#[each_database]
+async fn steps_at_the_limits(backend: Backend) {
     let mut tally = Tally::default();
     for is_forward_first in [true, false] {
         let step = if is_forward_first { HOUR } else { -HOUR };
@@ -54,7 +43,10 @@ async fn steps_at_the_limits(backend: Backend) -> Tally {
         a_block_ends(&backend, step, &mut tally).await;
         tally.rounds += 1;
     }
-    tally
+    tally.report(
+        "clock steps by an hour; sessions at their end, blocked logins",
+        &backend,
+    );
 }
 
 /// A session of half an hour ends by the clock, and what has been logged out or swept

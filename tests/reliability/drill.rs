@@ -1,41 +1,12 @@
-//! One fault, and what came of it.
+//! What a drill has counted, and what is promised of it.
 
-use std::fmt::Write;
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::io::Write;
 use std::time::Duration;
 
 use crate::people::{Person, Seen};
 use crate::support::database::Backend;
+use crate::table;
 
-/// Which kinds of database a drill is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum On {
-    Each,
-    Sqlite,
-    Postgres,
-}
-
-/// A fault that can be made to happen.
-pub struct Drill {
-    /// What goes wrong, in the words of the table.
-    pub fault: &'static str,
-    pub on: On,
-    pub run: fn(Backend) -> Pin<Box<dyn Future<Output = Tally>>>,
-}
-
-impl Drill {
-    pub fn is_for(&self, backend: &Backend) -> bool {
-        match self.on {
-            On::Each => true,
-            On::Sqlite => matches!(backend, Backend::Sqlite),
-            On::Postgres => matches!(backend, Backend::Postgres(_)),
-        }
-    }
-}
-
-/// What a drill has counted.
 #[derive(Default)]
 pub struct Tally {
     pub rounds: usize,
@@ -44,6 +15,9 @@ pub struct Tally {
     /// good again; `None` where nothing was out of order.
     pub recovery: Option<Duration>,
 }
+
+/// Longest time to recover that is promised.
+const RECOVERY: Duration = Duration::from_secs(2);
 
 impl Tally {
     /// Adds what these people have seen.
@@ -57,70 +31,36 @@ impl Tally {
     pub fn recovered_in(&mut self, time: Duration) {
         self.recovery = self.recovery.max(Some(time));
     }
-}
 
-/// Longest time to recover that is promised.
-const RECOVERY: Duration = Duration::from_secs(2);
-
-/// A drill on one database, before or after it was run.
-pub struct Outcome {
-    pub fault: &'static str,
-    pub database: &'static str,
-    pub tally: Tally,
-    panicked: bool,
-}
-
-impl Outcome {
-    pub fn of(drill: &Drill, backend: &Backend) -> Self {
-        Self {
-            fault: drill.fault,
-            database: match backend {
-                Backend::Sqlite => "SQLite",
-                Backend::Postgres(_) => "PostgreSQL",
-            },
-            tally: Tally::default(),
-            panicked: false,
+    /// Prints the row of the table, writes it into the page if that is wanted,
+    /// and fails if a promise was broken.
+    pub fn report(self, fault: &str, backend: &Backend) {
+        let row = table::row(fault, backend, &self);
+        // Past the test's captured output: rows are wanted of good drills too.
+        writeln!(
+            std::io::stdout(),
+            "{row} slowest answer {:?}",
+            self.seen.slowest
+        )
+        .expect("the row is printed");
+        if std::env::var_os("RELIABILITY_WRITE").is_some() {
+            table::write(fault, backend, &row);
         }
-    }
-
-    pub fn name(&self) -> String {
-        format!("{}, {}", self.fault, self.database)
-    }
-
-    pub fn run(mut self, drill: &Drill, backend: &Backend) -> Self {
-        // One that panics says why on standard error; the others go on.
-        let backend = backend.clone();
-        let run = move || actix_web::rt::System::new().block_on((drill.run)(backend));
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(tally) => self.tally = tally,
-            Err(_) => self.panicked = true,
-        }
-        self
-    }
-
-    pub fn is_good(&self) -> bool {
-        let late = self.tally.recovery.is_some_and(|time| time > RECOVERY);
-        !self.panicked && self.tally.seen.is_good() && !late
-    }
-
-    pub fn complaints(&self) -> String {
-        let mut text = String::new();
-        if self.panicked {
-            text += "the drill ended early; ";
-        }
-        if let Some(time) = self.tally.recovery.filter(|time| *time > RECOVERY) {
-            write!(text, "it took {time:?} to recover; ").unwrap();
-        }
-        let seen = &self.tally.seen;
-        for (count, what) in [
+        let seen = &self.seen;
+        let broken = [
             (seen.lost, "answered logins refused"),
             (seen.undone, "answered logouts undone"),
             (seen.other_5xx, "5xx other than 503"),
-        ] {
-            if count > 0 {
-                write!(text, "{count} {what}; ").unwrap();
-            }
-        }
-        text + &seen.complaints.join("; ")
+        ];
+        assert!(
+            broken.iter().all(|(count, _)| *count == 0) && seen.complaints.is_empty(),
+            "{broken:?}: {:#?}",
+            seen.complaints
+        );
+        assert!(
+            self.recovery.is_none_or(|time| time <= RECOVERY),
+            "it took {:?} to recover",
+            self.recovery
+        );
     }
 }

@@ -4,37 +4,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
+use each_database::each_database;
 use reqwest::Client;
 use tokio::sync::watch::{self, Receiver};
 
-use crate::drill::{Drill, On, Tally};
+use crate::drill::Tally;
 use crate::people::{END_OF_HOPE, Key, Load, Person, verify};
 use crate::server::serve;
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::program::{Serving, program_on, run};
-
-pub const DRILLS: &[Drill] = &[
-    Drill {
-        fault: "logged out while three instances answer",
-        on: On::Each,
-        run: |backend| Box::pin(logged_out_for_all(backend)),
-    },
-    Drill {
-        fault: "login, use and logout at different instances",
-        on: On::Each,
-        run: |backend| Box::pin(from_one_to_the_next(backend)),
-    },
-    Drill {
-        fault: "eight started at once on an empty database",
-        on: On::Each,
-        run: |backend| Box::pin(started_at_once(backend)),
-    },
-    Drill {
-        fault: "a newer version's migration while older ones serve",
-        on: On::Each,
-        run: |backend| Box::pin(older_beside_newer(backend)),
-    },
-];
 
 fn three(database: &TestDatabase) -> Vec<Serving> {
     let folder = tempfile::tempdir().unwrap();
@@ -100,7 +78,8 @@ impl Reader {
     }
 }
 
-async fn logged_out_for_all(backend: Backend) -> Tally {
+#[each_database]
+async fn logged_out_for_all(backend: Backend) {
     let database = backend.create();
     let instances = three(&database);
     let urls = urls(&instances);
@@ -135,7 +114,7 @@ async fn logged_out_for_all(backend: Backend) -> Tally {
         tally.rounds += 1;
     }
     tally.add(vec![person]);
-    tally
+    tally.report("logged out while three instances answer", &backend);
 }
 
 async fn until(readers: &[Rc<Reader>], is_so: impl Fn(&Reader) -> bool) {
@@ -149,7 +128,8 @@ async fn until(readers: &[Rc<Reader>], is_so: impl Fn(&Reader) -> bool) {
     }
 }
 
-async fn from_one_to_the_next(backend: Backend) -> Tally {
+#[each_database]
+async fn from_one_to_the_next(backend: Backend) {
     let database = backend.create();
     let instances = three(&database);
     let urls = urls(&instances);
@@ -174,11 +154,12 @@ async fn from_one_to_the_next(backend: Backend) -> Tally {
         tally.add(vec![tour.await.unwrap()]);
         tally.rounds += 50;
     }
-    tally
+    tally.report("login, use and logout at different instances", &backend);
 }
 
 /// One migrates, and the others wait for it.
-async fn started_at_once(backend: Backend) -> Tally {
+#[each_database]
+async fn started_at_once(backend: Backend) {
     let folder = tempfile::tempdir().unwrap();
     let by_one = backend.create();
     run(program_on(&by_one, folder.path()).arg("migrate")).ok();
@@ -203,11 +184,12 @@ async fn started_at_once(backend: Backend) -> Tally {
         tally.add(people);
         tally.rounds += 1;
     }
-    tally
+    tally.report("eight started at once on an empty database", &backend);
 }
 
 /// An upgrade adds what the older version does not know, and takes nothing away.
-async fn older_beside_newer(backend: Backend) -> Tally {
+#[each_database]
+async fn older_beside_newer(backend: Backend) {
     let database = backend.create();
     let folder = tempfile::tempdir().unwrap();
     let mut instances = vec![
@@ -237,5 +219,8 @@ async fn older_beside_newer(backend: Backend) -> Tally {
     let mut people = load.stop().await;
     verify(&mut people, &urls(&instances)).await;
     tally.add(people);
-    tally
+    tally.report(
+        "a newer version's migration while older ones serve",
+        &backend,
+    );
 }

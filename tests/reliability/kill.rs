@@ -2,23 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use each_database::each_database;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::drill::{Drill, On, Tally};
+use crate::drill::Tally;
 use crate::people::{Load, Person, recovered, verify};
 use crate::server::serve;
 use crate::support::database::{Backend, TestDatabase};
 
-pub const DRILLS: &[Drill] = &[Drill {
-    fault: "`kill -9` of the server under load",
-    on: On::Each,
-    run: |backend| Box::pin(kill_under_load(backend)),
-}];
-
 const PEOPLE: u64 = 8;
 
-async fn kill_under_load(backend: Backend) -> Tally {
+#[each_database]
+async fn kill_under_load(backend: Backend) {
     let rounds = match backend {
         Backend::Sqlite => 100,
         Backend::Postgres(_) => 30,
@@ -53,7 +49,7 @@ async fn kill_under_load(backend: Backend) -> Tally {
         tally.rounds += 1;
     }
     tally.add(people);
-    tally
+    tally.report("`kill -9` of the server under load", &backend);
 }
 
 fn seed() -> u64 {

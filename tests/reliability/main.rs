@@ -2,11 +2,11 @@
 //! that is gone, a full disk. Each drill keeps a book of what was answered, and
 //! afterwards no answered login may be lost and no answered logout undone.
 //!
-//! It needs PostgreSQL and some minutes, so it is run by its name only:
+//! It takes minutes, and PostgreSQL for most drills, so it is run by its name only:
 //!
 //!     TEST_POSTGRES_URL=postgres://… cargo test --test reliability [-- FILTER…]
 //!
-//! `-- --write` puts the table into docs/reliability.md.
+//! `RELIABILITY_WRITE=1` puts each drill's row into docs/reliability.md.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,56 +35,14 @@ mod server;
 mod sqlite;
 mod table;
 
-use std::process::ExitCode;
-use std::time::Instant;
+use std::fs::File;
 
-use drill::{Drill, Outcome};
 use support::database::Backend;
 
-const DRILLS: &[&[Drill]] = &[
-    kill::DRILLS,
-    restart::DRILLS,
-    instances::DRILLS,
-    backup::DRILLS,
-    sqlite::DRILLS,
-    postgresql::DRILLS,
-    clock::DRILLS,
-];
-
-fn main() -> ExitCode {
-    let (options, filters): (Vec<String>, Vec<String>) = std::env::args()
-        .skip(1)
-        .partition(|word| word.starts_with("--"));
-    let backends = Backend::all();
-    if backends.len() < 2 {
-        eprintln!("TEST_POSTGRES_URL is not set: the drills need a PostgreSQL database");
-        return ExitCode::from(2);
-    }
-    let mut outcomes = Vec::new();
-    for drill in DRILLS.iter().copied().flatten() {
-        for backend in backends.iter().filter(|backend| drill.is_for(backend)) {
-            let outcome = Outcome::of(drill, backend);
-            if filters.is_empty() || filters.iter().any(|word| outcome.name().contains(word)) {
-                eprint!("{} … ", outcome.name());
-                let begun = Instant::now();
-                let outcome = outcome.run(drill, backend);
-                let slowest = outcome.tally.seen.slowest;
-                eprintln!("{:?}, slowest answer {slowest:?}", begun.elapsed());
-                outcomes.push(outcome);
-            }
-        }
-    }
-    println!("{}", table::markdown(&outcomes));
-    if options.iter().any(|option| option == "--write") {
-        table::write(&outcomes);
-    }
-    let broken: Vec<&Outcome> = outcomes.iter().filter(|o| !o.is_good()).collect();
-    for outcome in &broken {
-        eprintln!("{}: {}", outcome.name(), outcome.complaints());
-    }
-    if broken.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+/// One drill at a time, whoever runs them: each wants the machine for itself.
+fn run(backend: Backend, test: impl AsyncFnOnce(Backend)) {
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/reliability.lock");
+    let turn = File::create(path).expect("a file to lock");
+    turn.lock().expect("this drill's turn");
+    support::run(backend, test);
 }

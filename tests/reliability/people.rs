@@ -62,10 +62,6 @@ impl Seen {
         self.complaints.extend(other.complaints);
     }
 
-    pub fn is_good(&self) -> bool {
-        self.lost == 0 && self.undone == 0 && self.other_5xx == 0 && self.complaints.is_empty()
-    }
-
     fn complain(&mut self, text: String) {
         // The first ones say it all.
         if self.complaints.len() < 5 {

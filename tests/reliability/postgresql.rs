@@ -14,36 +14,18 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
+use each_database::each_database;
 use futures_util::future::join_all;
 
 use self::cluster::{Cluster, signal};
 use self::network::Network;
 use self::proxy::Proxy;
-use crate::drill::{Drill, On, Tally};
+use crate::drill::Tally;
 use crate::people::{Load, Person, recovered, verify};
 use crate::server::serve;
-use crate::support::database::TestDatabase;
+use crate::support::PATIENCE;
+use crate::support::database::{Backend, TestDatabase};
 use crate::support::program::Serving;
-
-macro_rules! drill {
-    ($fault:literal, $function:ident) => {
-        Drill {
-            fault: $fault,
-            on: On::Postgres,
-            run: |_| Box::pin($function()),
-        }
-    };
-}
-
-pub const DRILLS: &[Drill] = &[
-    drill!("PostgreSQL stopped under load, and started", stopped),
-    drill!("PostgreSQL crashed under load, and started", crashed),
-    drill!("a backend killed in the middle of a login", killed),
-    drill!("PostgreSQL frozen (`SIGSTOP`)", frozen),
-    drill!("connections that swallow all, new ones work", old_swallowed),
-    drill!("connections that swallow all, new ones too", all_swallowed),
-    drill!("packets from PostgreSQL lost", packets_lost),
-];
 
 const ROUNDS: usize = 3;
 /// More than the server has connections, or threads that could wait for one.
@@ -58,32 +40,45 @@ const GIVEN_UP: Duration = Duration::from_secs(7);
 /// People are at work so long before something happens, and see so much of it.
 const WHILE: Duration = Duration::from_secs(1);
 
-async fn stopped() -> Tally {
+#[each_database(postgres)]
+async fn stopped(backend: Backend) {
     let mut scene = Scene::set(Cluster::start(), None);
     scene
         .outages(|c| c.stop("fast"), Cluster::start_again)
         .await;
-    scene.end().await
+    scene
+        .end()
+        .await
+        .report("PostgreSQL stopped under load, and started", &backend);
 }
 
-async fn crashed() -> Tally {
+#[each_database(postgres)]
+async fn crashed(backend: Backend) {
     let mut scene = Scene::set(Cluster::start(), None);
     let crash = |c: &Cluster| c.stop("immediate");
     scene.outages(crash, Cluster::start_again).await;
-    scene.end().await
+    scene
+        .end()
+        .await
+        .report("PostgreSQL crashed under load, and started", &backend);
 }
 
-async fn frozen() -> Tally {
+#[each_database(postgres)]
+async fn frozen(backend: Backend) {
     let mut scene = Scene::set(Cluster::start(), None);
     let thaw = |c: &Cluster| {
         c.signal_all("CONT");
         Instant::now()
     };
     scene.outages(|c| c.signal_all("STOP"), thaw).await;
-    scene.end().await
+    scene
+        .end()
+        .await
+        .report("PostgreSQL frozen (`SIGSTOP`)", &backend);
 }
 
-async fn all_swallowed() -> Tally {
+#[each_database(postgres)]
+async fn all_swallowed(backend: Backend) {
     let cluster = Cluster::start();
     let proxy = Proxy::start(cluster.address());
     let mut scene = Scene::set(cluster, Some(&proxy));
@@ -99,10 +94,14 @@ async fn all_swallowed() -> Tally {
         Instant::now()
     };
     scene.outages(begin, end).await;
-    scene.end().await
+    scene
+        .end()
+        .await
+        .report("connections that swallow all, new ones too", &backend);
 }
 
-async fn packets_lost() -> Tally {
+#[each_database(postgres)]
+async fn packets_lost(backend: Backend) {
     let mut scene = Scene::set(Cluster::start_in(Network::new()), None);
     let lose_none = |c: &Cluster| {
         c.network().lose_none();
@@ -111,12 +110,16 @@ async fn packets_lost() -> Tally {
     scene
         .outages(|c| c.network().lose_packets(), lose_none)
         .await;
-    scene.end().await
+    scene
+        .end()
+        .await
+        .report("packets from PostgreSQL lost", &backend);
 }
 
 /// Nothing is away: who meets such a connection waits until it is given up, and
 /// then all is well.
-async fn old_swallowed() -> Tally {
+#[each_database(postgres)]
+async fn old_swallowed(backend: Backend) {
     let cluster = Cluster::start();
     let proxy = Proxy::start(cluster.address());
     let mut scene = Scene::set(cluster, Some(&proxy));
@@ -127,11 +130,15 @@ async fn old_swallowed() -> Tally {
         assert!(took < GIVEN_UP, "it took {took:?}");
         scene.settle(load).await;
     }
-    scene.end().await
+    scene
+        .end()
+        .await
+        .report("connections that swallow all, new ones work", &backend);
 }
 
 /// PostgreSQL ends all of its connections when a backend dies like that.
-async fn killed() -> Tally {
+#[each_database(postgres)]
+async fn killed(backend: Backend) {
     let mut scene = Scene::set(Cluster::start(), None);
     for _ in 0..ROUNDS {
         let load = scene.load().await;
@@ -145,7 +152,9 @@ async fn killed() -> Tally {
         let cluster = Arc::clone(&scene.cluster);
         let kill = blocking(move || {
             signal(waiting_backend(&mut cluster.connect()), "KILL");
+            let end = Instant::now() + PATIENCE;
             while other.batch_execute("SELECT 1").is_ok() {
+                assert!(Instant::now() < end, "it survives");
                 std::thread::yield_now();
             }
             cluster.wait_until_it_answers()
@@ -154,11 +163,14 @@ async fn killed() -> Tally {
         assert!(!logged_in, "it was killed, and yet answered");
         scene.recover(load, returned).await;
     }
-    scene.end().await
+    scene
+        .end()
+        .await
+        .report("a backend killed in the middle of a login", &backend);
 }
 
 #[derive(QueryableByName)]
-struct Backend {
+struct Waiting {
     #[diesel(sql_type = Integer)]
     pid: i32,
 }
@@ -166,10 +178,12 @@ struct Backend {
 /// The one that waits for somebody else's lock, as soon as there is one.
 fn waiting_backend(connection: &mut PgConnection) -> u32 {
     let query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let end = Instant::now() + PATIENCE;
     loop {
-        let found: Vec<Backend> = diesel::sql_query(query).load(connection).unwrap();
-        if let Some(backend) = found.first() {
-            return backend.pid.unsigned_abs();
+        assert!(Instant::now() < end, "nobody waits");
+        let found: Vec<Waiting> = diesel::sql_query(query).load(connection).unwrap();
+        if let Some(waiting) = found.first() {
+            return waiting.pid.unsigned_abs();
         }
     }
 }

@@ -4,24 +4,20 @@
 use std::sync::Arc;
 
 use actix_web::rt::task::spawn_blocking;
+use each_database::each_database;
 
-use crate::drill::{Drill, On, Tally};
+use crate::drill::Tally;
 use crate::people::{Load, Person, verify};
 use crate::proxy::Proxy;
 use crate::server::serve;
 use crate::support::database::Backend;
 use crate::support::program::Serving;
 
-pub const DRILLS: &[Drill] = &[Drill {
-    fault: "SIGTERM and a new start of each of two instances, under load",
-    on: On::Each,
-    run: |backend| Box::pin(restart_in_turn(backend)),
-}];
-
 const PEOPLE: u64 = 8;
 const RESTARTS_OF_EACH: usize = 3;
 
-async fn restart_in_turn(backend: Backend) -> Tally {
+#[each_database]
+async fn restart_in_turn(backend: Backend) {
     let (database, folder) = (Arc::new(backend.create()), tempfile::tempdir().unwrap());
     let people = Person::create(&database, PEOPLE);
     let start = {
@@ -60,7 +56,10 @@ async fn restart_in_turn(backend: Backend) -> Tally {
         let complaint = format!("{failed} of {requests} requests failed");
         seen.complaints.push(complaint);
     }
-    tally
+    tally.report(
+        "SIGTERM and a new start of each of two instances, under load",
+        &backend,
+    );
 }
 
 /// Each on another port than before, as in a cluster.

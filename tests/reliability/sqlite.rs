@@ -9,36 +9,14 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use each_database::each_database;
 
-use crate::drill::{Drill, On, Tally};
+use crate::drill::Tally;
 use crate::kill::assert_sound;
 use crate::people::{Load, Person, recovered, verify};
 use crate::server::serve_by;
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::program::Serving;
-
-pub const DRILLS: &[Drill] = &[
-    Drill {
-        fault: "disk full",
-        on: On::Sqlite,
-        run: |backend| Box::pin(full_disk(backend)),
-    },
-    Drill {
-        fault: "database made read-only",
-        on: On::Sqlite,
-        run: |backend| Box::pin(read_only(backend)),
-    },
-    Drill {
-        fault: "write lock held elsewhere for 3 s",
-        on: On::Sqlite,
-        run: |backend| Box::pin(locked(backend, Duration::from_secs(3))),
-    },
-    Drill {
-        fault: "write lock held elsewhere for 8 s",
-        on: On::Sqlite,
-        run: |backend| Box::pin(locked(backend, Duration::from_secs(8))),
-    },
-];
 
 const PEOPLE: u64 = 8;
 const ROUNDS: u64 = 3;
@@ -51,7 +29,8 @@ const CHECK: Duration = Duration::from_secs(1);
 /// How long the server itself waits for somebody else's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
-async fn full_disk(backend: Backend) -> Tally {
+#[each_database(sqlite)]
+async fn full_disk(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     // Without the trap, the signal of a file that is too long kills.
     let ignoring = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
@@ -73,7 +52,7 @@ async fn full_disk(backend: Backend) -> Tally {
     }
     tally.add(people);
     assert!(tally.seen.refused > 0, "nothing was refused");
-    tally
+    tally.report("disk full", &backend);
 }
 
 /// No file of that process may become longer, until this is dropped.
@@ -107,7 +86,8 @@ impl Drop for FullDisk {
 /// What is open stays writable, so it is a server started later that finds it so.
 /// It has to be started again when the file is writable: SQLite lets no connection
 /// of a process write while another one could only read.
-async fn read_only(backend: Backend) -> Tally {
+#[each_database(sqlite)]
+async fn read_only(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let files = database.folder().unwrap();
     // Root may write whatever is read-only.
@@ -145,7 +125,7 @@ async fn read_only(backend: Backend) -> Tally {
     }
     tally.add(people);
     assert!(tally.seen.refused > 0, "nothing was refused");
-    tally
+    tally.report("database made read-only", &backend);
 }
 
 fn kill(serving: &mut Serving) {
@@ -185,7 +165,19 @@ fn within(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-async fn locked(backend: Backend, time: Duration) -> Tally {
+#[each_database(sqlite)]
+async fn locked_for_3_seconds(backend: Backend) {
+    let tally = locked(&backend, Duration::from_secs(3)).await;
+    tally.report("write lock held elsewhere for 3 s", &backend);
+}
+
+#[each_database(sqlite)]
+async fn locked_for_8_seconds(backend: Backend) {
+    let tally = locked(&backend, Duration::from_secs(8)).await;
+    tally.report("write lock held elsewhere for 8 s", &backend);
+}
+
+async fn locked(backend: &Backend, time: Duration) -> Tally {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let serving = serve_by(&["env"], &database, folder.path());
     let people = all_logged_in(&database, &serving).await;

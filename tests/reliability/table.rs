@@ -1,50 +1,47 @@
 //! The table of docs/reliability.md.
 
-use std::fmt::Write;
-
-use crate::drill::Outcome;
+use crate::drill::Tally;
+use crate::support::database::Backend;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reliability.md");
-const BEGIN: &str = "<!-- the drills begin -->\n";
-const END: &str = "<!-- the drills end -->";
+const END: &str = "\n<!-- the drills end -->";
 
-pub fn markdown(outcomes: &[Outcome]) -> String {
-    let mut text = String::from(
-        "| fault | database | rounds | requests | answered logins lost | answered logouts undone \
-         | 5xx other than 503 | longest time to recover |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
-    );
-    for outcome in outcomes {
-        let tally = &outcome.tally;
-        let seen = &tally.seen;
-        let recovery = tally
-            .recovery
-            .map_or("–".to_owned(), |time| format!("{} ms", time.as_millis()));
-        writeln!(
-            text,
-            "| {} | {} | {} | {} | {} of {} | {} of {} | {} | {recovery} |",
-            outcome.fault,
-            outcome.database,
-            thousands(tally.rounds),
-            thousands(seen.requests),
-            seen.lost,
-            thousands(seen.logins),
-            seen.undone,
-            thousands(seen.logouts),
-            seen.other_5xx,
-        )
-        .unwrap();
-    }
-    text
+/// What a row begins with: a fault and a database have one.
+fn start(fault: &str, backend: &Backend) -> String {
+    let database = match backend {
+        Backend::Sqlite => "SQLite",
+        Backend::Postgres(_) => "PostgreSQL",
+    };
+    format!("| {fault} | {database} |")
 }
 
-/// Puts the table where the page has it.
-pub fn write(outcomes: &[Outcome]) {
+pub fn row(fault: &str, backend: &Backend, tally: &Tally) -> String {
+    let seen = &tally.seen;
+    let recovery = tally
+        .recovery
+        .map_or("–".to_owned(), |time| format!("{} ms", time.as_millis()));
+    format!(
+        "{} {} | {} | {} of {} | {} of {} | {} | {recovery} |",
+        start(fault, backend),
+        thousands(tally.rounds),
+        thousands(seen.requests),
+        seen.lost,
+        thousands(seen.logins),
+        seen.undone,
+        thousands(seen.logouts),
+        seen.other_5xx,
+    )
+}
+
+/// Puts the row in the place of the one that is there, or after the last.
+pub fn write(fault: &str, backend: &Backend, row: &str) {
+    let start = start(fault, backend);
     let page = std::fs::read_to_string(PAGE).expect("docs/reliability.md");
-    let (before, rest) = page.split_once(BEGIN).expect("where the drills begin");
-    let (_, after) = rest.split_once(END).expect("where the drills end");
-    let table = markdown(outcomes);
-    std::fs::write(PAGE, format!("{before}{BEGIN}\n{table}\n{END}{after}")).expect("the page");
+    let page = match page.lines().find(|line| line.starts_with(&start)) {
+        Some(old) => page.replace(old, row),
+        None => page.replace(END, &format!("{row}\n{END}")),
+    };
+    std::fs::write(PAGE, page).expect("the page");
 }
 
 /// 1,000,000 is easier to read than 1000000.

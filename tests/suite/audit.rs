@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
+use each_database::each_database;
 use portcullis::auth::password::{Algorithm, Hasher};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,15 +11,6 @@ use serde_json::{Value, json};
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{program_on, run};
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    every_act_of_a_user_is_one_event,
-    every_act_of_an_admin_is_one_event,
-    a_name_that_is_nobodys_is_kept_nowhere,
-    a_flood_of_refused_logins_is_one_row_a_block,
-    no_text_of_a_client_forges_a_log_line,
-];
 
 /// Kind, user, door and detail of every event, in order.
 fn events(app: &TestApp) -> Vec<String> {
@@ -27,6 +19,7 @@ fn events(app: &TestApp) -> Vec<String> {
     app.database.texts(sql).into_iter().flatten().collect()
 }
 
+#[each_database]
 async fn every_act_of_a_user_is_one_event(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -80,6 +73,7 @@ async fn every_act_of_a_user_is_one_event(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn every_act_of_an_admin_is_one_event(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let folder = tempfile::tempdir().unwrap();
@@ -113,6 +107,7 @@ async fn every_act_of_an_admin_is_one_event(backend: Backend) {
     assert_eq!(events(&app), expected);
 }
 
+#[each_database]
 async fn a_name_that_is_nobodys_is_kept_nowhere(backend: Backend) {
     let app = TestApp::start(&backend).await;
     // What people type into the wrong field.
@@ -130,6 +125,7 @@ async fn a_name_that_is_nobodys_is_kept_nowhere(backend: Backend) {
     assert!(!kept.windows(password.len()).any(|bytes| bytes == password));
 }
 
+#[each_database]
 async fn a_flood_of_refused_logins_is_one_row_a_block(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let client = app.program();
@@ -162,6 +158,7 @@ async fn a_flood_of_refused_logins_is_one_row_a_block(backend: Backend) {
 /// Characters that end a line, colour a terminal, or turn the reading order.
 const HOSTILE: &str = "x\r\nINFO forged\u{1b}[31m\u{2028}\u{2029}\u{202e}\u{2066}\u{85}\u{7}\u{9b}";
 
+#[each_database]
 async fn no_text_of_a_client_forges_a_log_line(backend: Backend) {
     for format in ["json", "text"] {
         let app = TestApp::start(&backend).await;

@@ -4,21 +4,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use each_database::each_database;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    malformed_json_is_a_400,
-    other_media_types_are_a_415,
-    charsets_are_read,
-    a_body_over_the_cap_is_refused_before_it_has_come,
-    odd_forms_are_a_bad_login,
-    nothing_that_a_client_sends_is_a_500,
-];
 
 async fn post(app: &TestApp, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
     let request = app
@@ -29,6 +20,7 @@ async fn post(app: &TestApp, kind: &str, body: impl Into<reqwest::Body>) -> Answ
     Answer::of(request).await
 }
 
+#[each_database]
 async fn malformed_json_is_a_400(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let deep = "[".repeat(60_000);
@@ -72,6 +64,7 @@ async fn malformed_json_is_a_400(backend: Backend) {
     assert_eq!(post(&app, "application/json", nul).await.status, 400);
 }
 
+#[each_database]
 async fn other_media_types_are_a_415(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let long = format!("application/json; a={}", "b".repeat(300));
@@ -97,6 +90,7 @@ async fn other_media_types_are_a_415(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn charsets_are_read(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("josé", PASSWORD).await;
@@ -143,6 +137,7 @@ async fn exchange(port: u16, head: &str, body: Vec<u8>) -> String {
         .expect("an exchange")
 }
 
+#[each_database]
 async fn a_body_over_the_cap_is_refused_before_it_has_come(backend: Backend) {
     let default: &[(&str, &str)] = &[];
     for (settings, cap) in [(default, 65536), (&[("PORTCULLIS_MAX_BODY", "2048")], 2048)] {
@@ -165,6 +160,7 @@ async fn a_body_over_the_cap_is_refused_before_it_has_come(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn odd_forms_are_a_bad_login(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     app.create_user("alice", PASSWORD).await;
@@ -198,6 +194,7 @@ async fn odd_forms_are_a_bad_login(backend: Backend) {
 }
 
 /// Raw bytes for every part of a request, over real HTTP.
+#[each_database]
 async fn nothing_that_a_client_sends_is_a_500(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     app.create_user("alice", PASSWORD).await;

@@ -4,38 +4,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
+use each_database::each_database;
 use serde_json::json;
 
 use crate::support::app::{Answer, PASSWORD};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program, program_on, run};
-use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    a_superuser_is_made_without_a_terminal_and_logs_in,
-    users_have_passwords_and_tokens,
-    an_empty_database_says_how_to_make_the_first_user,
-    a_database_that_a_newer_version_took_from_is_refused,
-    check_masks_secrets_and_changes_nothing,
-    expired_sessions_are_cleared,
-    many_starts_at_once_on_a_new_database_all_serve,
-];
-
-pub const PLAIN: &[PlainTest] = once![
-    every_command_has_help,
-    the_demo_works_as_it_says,
-    settings_come_from_flag_environment_file_and_default_in_that_order,
-    what_cannot_be_set_stops_the_start_with_one_line,
-    what_cannot_be_opened_stops_the_start_with_one_line,
-    the_secret_is_made_once_and_only_its_owner_reads_it,
-    check_writes_nothing_where_nothing_is_yet,
-    the_command_for_the_first_user_can_be_copied_into_a_shell,
-    passwords_in_a_database_url_are_never_shown,
-    what_is_not_text_is_refused,
-    a_reader_that_goes_is_no_failure,
-    a_log_that_nobody_reads_any_more_stops_nothing,
-    what_anybody_can_send_writes_no_line,
-];
 
 fn create(command: &mut Command, kind: &str, name: &str) -> crate::support::program::Finished {
     run(command
@@ -56,6 +30,7 @@ async fn log_in(url: &str, name: &str, password: &str) -> Answer {
     Answer::of(request.json(&body)).await
 }
 
+#[each_database]
 async fn a_superuser_is_made_without_a_terminal_and_logs_in(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let on = || program_on(&database, folder.path());
@@ -91,6 +66,7 @@ async fn a_superuser_is_made_without_a_terminal_and_logs_in(backend: Backend) {
     assert_eq!(log_in(&serving.url(), "admin", PASSWORD).await.status, 200);
 }
 
+#[each_database]
 async fn users_have_passwords_and_tokens(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let on = || program_on(&database, folder.path());
@@ -141,6 +117,7 @@ async fn users_have_passwords_and_tokens(backend: Backend) {
     assert!(migrated.contains("up to date"), "{migrated}");
 }
 
+#[each_database]
 async fn an_empty_database_says_how_to_make_the_first_user(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let on = || program_on(&database, folder.path());
@@ -167,6 +144,7 @@ async fn an_empty_database_says_how_to_make_the_first_user(backend: Backend) {
     assert_eq!(log_in(&serving.url(), "first", PASSWORD).await.status, 200);
 }
 
+#[each_database]
 async fn a_database_that_a_newer_version_took_from_is_refused(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     run(program_on(&database, folder.path()).arg("migrate")).ok();
@@ -188,6 +166,7 @@ async fn a_database_that_a_newer_version_took_from_is_refused(backend: Backend) 
     );
 }
 
+#[each_database]
 async fn check_masks_secrets_and_changes_nothing(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let checked = run(program_on(&database, folder.path()).arg("check"))
@@ -216,6 +195,7 @@ async fn check_masks_secrets_and_changes_nothing(backend: Backend) {
     assert!(checked.contains("answers, 0 users"), "{checked}");
 }
 
+#[test]
 fn every_command_has_help() {
     let folder = tempfile::tempdir().unwrap();
     let all = run(program(folder.path()).arg("--help")).ok().stdout();
@@ -244,6 +224,7 @@ fn every_command_has_help() {
     assert_eq!(unknown.code(), 2);
 }
 
+#[test]
 fn the_demo_works_as_it_says() {
     let (folder, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut demo = Serving::start(
@@ -282,6 +263,7 @@ fn the_demo_works_as_it_says() {
     }
 }
 
+#[test]
 fn settings_come_from_flag_environment_file_and_default_in_that_order() {
     let folder = tempfile::tempdir().unwrap();
     let age = |command: &mut Command| {
@@ -314,6 +296,7 @@ fn settings_come_from_flag_environment_file_and_default_in_that_order() {
     assert_eq!(age(&mut all), "1d flag");
 }
 
+#[test]
 fn what_cannot_be_set_stops_the_start_with_one_line() {
     let folder = tempfile::tempdir().unwrap();
     for (name, value) in [
@@ -390,6 +373,7 @@ fn what_cannot_be_set_stops_the_start_with_one_line() {
     assert!(unknown.stderr().contains("--sesion-age"));
 }
 
+#[test]
 fn what_cannot_be_opened_stops_the_start_with_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -434,6 +418,7 @@ fn what_cannot_be_opened_stops_the_start_with_one_line() {
     assert!(line.contains("PORTCULLIS_SECRET_KEY"), "{line}");
 }
 
+#[test]
 fn the_secret_is_made_once_and_only_its_owner_reads_it() {
     use std::os::unix::fs::PermissionsExt;
 
@@ -457,6 +442,7 @@ fn the_secret_is_made_once_and_only_its_owner_reads_it() {
     assert!(line.contains("portcullis.db.secret"), "{line}");
 }
 
+#[test]
 fn check_writes_nothing_where_nothing_is_yet() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["check"][..], &["check", "--deploy"]] {
@@ -466,6 +452,7 @@ fn check_writes_nothing_where_nothing_is_yet() {
     }
 }
 
+#[each_database]
 async fn expired_sessions_are_cleared(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     run(program_on(&database, folder.path()).arg("migrate")).ok();
@@ -486,6 +473,7 @@ async fn expired_sessions_are_cleared(backend: Backend) {
     assert_eq!(left, [Some("new".to_owned())]);
 }
 
+#[each_database]
 async fn many_starts_at_once_on_a_new_database_all_serve(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let starts: Vec<_> = (0..8)
@@ -520,6 +508,7 @@ async fn many_starts_at_once_on_a_new_database_all_serve(backend: Backend) {
     assert_eq!(tokens.len(), 1, "one key for all of them");
 }
 
+#[test]
 fn the_command_for_the_first_user_can_be_copied_into_a_shell() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/it's a database.db", folder.path().display());
@@ -550,6 +539,7 @@ fn the_command_for_the_first_user_can_be_copied_into_a_shell() {
     );
 }
 
+#[test]
 fn passwords_in_a_database_url_are_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let secret = "x".repeat(50);
@@ -581,6 +571,7 @@ fn passwords_in_a_database_url_are_never_shown() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+#[test]
 fn what_is_not_text_is_refused() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
@@ -622,6 +613,7 @@ fn what_is_not_text_is_refused() {
     assert!(line.contains("portcullis.toml"), "{line}");
 }
 
+#[test]
 fn a_reader_that_goes_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     let mut check = program(folder.path());
@@ -655,6 +647,7 @@ fn a_reader_that_goes_is_no_failure() {
 }
 
 /// As after a crash of whatever the log was piped into.
+#[test]
 fn a_log_that_nobody_reads_any_more_stops_nothing() {
     for format in ["text", "json"] {
         let folder = tempfile::tempdir().unwrap();
@@ -687,6 +680,7 @@ fn a_log_that_nobody_reads_any_more_stops_nothing() {
     }
 }
 
+#[test]
 fn what_anybody_can_send_writes_no_line() {
     let folder = tempfile::tempdir().unwrap();
     let unknown = "GET /api/v1/user/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\

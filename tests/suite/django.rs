@@ -1,21 +1,15 @@
 //! On tables that another project made.
 
+use std::time::Instant;
+
+use each_database::each_database;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::support::PATIENCE;
 use crate::support::app::{Answer, PASSWORD, SECRET_KEY, TestApp};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::program::{program_on, run};
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    another_projects_user_table_is_used_and_left_alone,
-    a_user_table_is_found_in_its_schema,
-    a_user_table_that_is_not_there_is_named,
-    sealing_survives_being_killed,
-    check_says_what_will_carry_over,
-    odd_rows_are_nobodys_and_stay_as_they_are,
-];
 
 /// A project's tables, as Django makes them: integer keys, a column of its own.
 fn project(database: &TestDatabase) {
@@ -68,6 +62,7 @@ fn tables(database: &TestDatabase) -> Vec<Option<String>> {
     })
 }
 
+#[each_database]
 async fn another_projects_user_table_is_used_and_left_alone(backend: Backend) {
     let database = backend.create();
     project(&database);
@@ -128,6 +123,7 @@ async fn another_projects_user_table_is_used_and_left_alone(backend: Backend) {
 
 /// `schema.table` on PostgreSQL; SQLite, which has no schemas, has the table
 /// under its plain name.
+#[each_database]
 async fn a_user_table_is_found_in_its_schema(backend: Backend) {
     let database = backend.create();
     project(&database);
@@ -145,6 +141,7 @@ async fn a_user_table_is_found_in_its_schema(backend: Backend) {
     assert_eq!(user.json()["email"], "a@example.org");
 }
 
+#[each_database]
 async fn a_user_table_that_is_not_there_is_named(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     project(&database);
@@ -160,6 +157,7 @@ async fn a_user_table_that_is_not_there_is_named(backend: Backend) {
     assert!(start("auth_user").contains("authtoken_token"));
 }
 
+#[each_database]
 async fn sealing_survives_being_killed(backend: Backend) {
     const ROWS: usize = 3000;
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_STORAGE", "django")]).await;
@@ -206,7 +204,9 @@ async fn sealing_survives_being_killed(backend: Backend) {
             .spawn()
             .expect("the program");
         // Killed in the midst of it, at another point each time.
+        let end = Instant::now() + PATIENCE;
         while clear() > before - 1 - kill * 150 && process.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "nothing is sealed");
             std::thread::yield_now();
         }
         let _ = process.kill();
@@ -242,6 +242,7 @@ async fn sealing_survives_being_killed(backend: Backend) {
     assert_eq!(ask("Cookie", cookie).await["username"], "alice");
 }
 
+#[each_database]
 async fn check_says_what_will_carry_over(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let check = || run(program_on(&database, folder.path()).arg("check"));
@@ -306,6 +307,7 @@ async fn check_says_what_will_carry_over(backend: Backend) {
 }
 
 /// Rows that Django would not have written. PostgreSQL takes few of them.
+#[each_database]
 async fn odd_rows_are_nobodys_and_stay_as_they_are(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_STORAGE", "django")]).await;
     app.create_user("alice", PASSWORD).await;

@@ -2,6 +2,7 @@
 //! hashed for it. How much work that is: `hash_work.rs`. What a watch says of it:
 //! `tests/timing`.
 
+use each_database::each_database;
 use portcullis::models::UserId;
 use reqwest::header::HeaderMap;
 use serde_json::json;
@@ -9,14 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
 use crate::support::secrets;
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    every_refusal_is_the_same_to_the_byte,
-    a_refusal_leaves_the_account_as_it_was,
-    the_throttle_blocks_who_exists_and_who_does_not_alike,
-];
 
 const NOBODY: &str = "user00";
 
@@ -253,6 +247,7 @@ fn comparable(answer: &str, name: &str) -> String {
     format!("{status}\n{}\n\n{body}", headers.join("\n"))
 }
 
+#[each_database]
 async fn every_refusal_is_the_same_to_the_byte(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let accounts = Accounts::create(&app).await;
@@ -280,6 +275,7 @@ async fn every_refusal_is_the_same_to_the_byte(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn a_refusal_leaves_the_account_as_it_was(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let accounts = Accounts::create(&app).await;
@@ -305,6 +301,7 @@ async fn a_refusal_leaves_the_account_as_it_was(backend: Backend) {
     assert_eq!(app.database.texts(failures).len(), 2 * (KINDS.len() + 1));
 }
 
+#[each_database]
 async fn the_throttle_blocks_who_exists_and_who_does_not_alike(backend: Backend) {
     let settings = [("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.0/8")];
     let app = TestApp::start_with(&backend, &settings).await;

@@ -5,21 +5,13 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use each_database::each_database;
+
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program_on};
-use crate::support::registry::{DatabaseTest, on_each_database};
+use crate::support::until;
 use crate::wire::{HOST, ask, by_hand, connect, statuses};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    what_others_commit_is_seen_at_once,
-    what_is_committed_in_a_burst_of_look_ups_is_seen_at_once,
-    a_logout_is_final_everywhere,
-    an_end_of_life_needs_no_commit,
-    unknown_keys_are_looked_for_each_time,
-    what_we_commit_ourselves_is_seen_at_once,
-    a_flood_of_unknown_keys_hides_no_new_one,
-];
 
 /// Asks often enough for an answer to be remembered.
 async fn is_known(app: &TestApp, token: &str, session: &str) -> [u16; 2] {
@@ -37,6 +29,7 @@ async fn is_once_known(app: &TestApp, token: &str, session: &str) -> [u16; 2] {
     ]
 }
 
+#[each_database]
 async fn what_others_commit_is_seen_at_once(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -105,6 +98,7 @@ async fn what_others_commit_is_seen_at_once(backend: Backend) {
 }
 
 /// One thread answers all, and has a look-up after the other to do meanwhile.
+#[each_database]
 async fn what_is_committed_in_a_burst_of_look_ups_is_seen_at_once(backend: Backend) {
     const ROUNDS: usize = 100;
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_WORKERS", "1")]).await;
@@ -117,6 +111,7 @@ async fn what_is_committed_in_a_burst_of_look_ups_is_seen_at_once(backend: Backe
     let unknown = move |number: u64| check(&format!("{number:040x}"));
     let (request, port) = (check(&token), app.port);
     let is_over = Arc::new(AtomicBool::new(false));
+    let over = Over(Arc::clone(&is_over));
     let bursts: Vec<_> = (0..3)
         .map(|burst| {
             let is_over = Arc::clone(&is_over);
@@ -142,14 +137,25 @@ async fn what_is_committed_in_a_burst_of_look_ups_is_seen_at_once(backend: Backe
         let answer = by_hand(move || ask(&mut connect(port), &request)).await;
         assert_eq!(statuses(&answer), [expected], "{round}: {answer}");
     }
-    is_over.store(true, Ordering::Relaxed);
+    drop(over);
     for burst in bursts {
         burst.await.expect("a burst");
     }
 }
 
+/// Says so when it is dropped, by a test that fails too: there are threads that
+/// would go on for ever.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Readers ask two servers, one of them another process, without pause. What
 /// is asked after the logout's answer has come must be refused.
+#[each_database]
 async fn a_logout_is_final_everywhere(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -192,9 +198,10 @@ async fn a_logout_is_final_everywhere(backend: Backend) {
             .collect();
 
         let before = checked.load(Ordering::Relaxed);
-        while checked.load(Ordering::Relaxed) < before + 16 {
-            actix_web::rt::task::yield_now().await;
-        }
+        until("they are checked", async || {
+            checked.load(Ordering::Relaxed) >= before + 16
+        })
+        .await;
         let logout = app
             .program()
             .post(format!("{}/api/v1/logout/", urls[round % 2]))
@@ -209,6 +216,7 @@ async fn a_logout_is_final_everywhere(backend: Backend) {
 }
 
 /// Time passes without a commit, and a session ends all the same.
+#[each_database]
 async fn an_end_of_life_needs_no_commit(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_SESSION_AGE", "1h")]).await;
     app.create_user("alice", PASSWORD).await;
@@ -223,6 +231,7 @@ async fn an_end_of_life_needs_no_commit(backend: Backend) {
 }
 
 /// A key that was not there is not taken to stay so.
+#[each_database]
 async fn unknown_keys_are_looked_for_each_time(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let token = "0123456789abcdef0123456789abcdef01234567";
@@ -241,6 +250,7 @@ async fn unknown_keys_are_looked_for_each_time(backend: Backend) {
 }
 
 /// One login or logout after the other, while all that there is is asked for.
+#[each_database]
 async fn what_we_commit_ourselves_is_seen_at_once(backend: Backend) {
     let app = TestApp::start(&backend).await;
     for name in ["alice", "bob"] {
@@ -269,6 +279,7 @@ async fn what_we_commit_ourselves_is_seen_at_once(backend: Backend) {
 }
 
 /// So many that all keys are read, to know those that there are not.
+#[each_database]
 async fn a_flood_of_unknown_keys_hides_no_new_one(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let id = app.create_user("alice", PASSWORD).await;

@@ -4,20 +4,19 @@
 
 use std::fs;
 
+use each_database::each_database;
 use serde_json::json;
 
 use crate::enumeration::Accounts;
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program_on};
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![every_refusal_is_the_same_work];
 
 /// The least time of many is free of what others did to the processor. On a busy
 /// machine it takes more; what is different stays so, however often one looks.
 const ROUNDS: std::ops::RangeInclusive<usize> = 7..=70;
 
+#[each_database]
 async fn every_refusal_is_the_same_work(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let accounts = Accounts::create(&app).await;

@@ -1,19 +1,11 @@
 //! `Host`, and other origins.
 
+use each_database::each_database;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 
 use crate::support::app::{Answer, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    only_our_hosts_are_answered,
-    listed_hosts_are_answered_and_https_is_secure,
-    only_listed_origins_may_read_answers,
-    a_listed_origin_writes_by_session_only_if_it_is_trusted,
-    every_answer_has_its_headers,
-];
 
 async fn status(app: &TestApp, path: &str, host: &str) -> u16 {
     let host = HeaderValue::from_bytes(host.as_bytes()).unwrap();
@@ -24,6 +16,7 @@ async fn status(app: &TestApp, path: &str, host: &str) -> u16 {
     Answer::of(request).await.status
 }
 
+#[each_database]
 async fn only_our_hosts_are_answered(backend: Backend) {
     let app = TestApp::start(&backend).await;
     for host in ["localhost", "127.0.0.1:1", "[::1]:8000", "LOCALHOST."] {
@@ -42,6 +35,7 @@ async fn only_our_hosts_are_answered(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn listed_hosts_are_answered_and_https_is_secure(backend: Backend) {
     let settings = [
         ("PORTCULLIS_PUBLIC_URL", "https://login.example.org"),
@@ -78,6 +72,7 @@ async fn listed_hosts_are_answered_and_https_is_secure(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn only_listed_origins_may_read_answers(backend: Backend) {
     let settings = [("PORTCULLIS_CORS_ORIGINS", "https://app.example.org")];
     let app = TestApp::start_with(&backend, &settings).await;
@@ -135,6 +130,7 @@ async fn only_listed_origins_may_read_answers(backend: Backend) {
 }
 
 /// CORS lets a page read; Django's setting lets it write.
+#[each_database]
 async fn a_listed_origin_writes_by_session_only_if_it_is_trusted(backend: Backend) {
     let origin = "https://app.example.org";
     for (trusted, status) in [("", 403), (origin, 200)] {
@@ -175,6 +171,7 @@ async fn a_listed_origin_writes_by_session_only_if_it_is_trusted(backend: Backen
 }
 
 /// What every answer says, whatever was asked and whoever asked.
+#[each_database]
 async fn every_answer_has_its_headers(backend: Backend) {
     for (public_url, hsts) in [
         ("http://login.example.org", None),

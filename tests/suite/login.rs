@@ -1,5 +1,6 @@
 //! Logging in, over JSON, forms and multipart.
 
+use each_database::each_database;
 use portcullis::auth::password::{Algorithm, Hasher};
 use portcullis::django::{SecretKey, SecretKeys, SessionCodec, SessionData};
 use reqwest::multipart::Form;
@@ -7,27 +8,8 @@ use serde_json::json;
 
 use crate::support::app::{Answer, PASSWORD, SECRET_KEY, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
 
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    a_good_login_gives_a_token_and_two_cookies,
-    every_path_and_body_type_logs_in,
-    the_second_login_gives_the_same_token,
-    two_hundred_first_logins_at_once_give_one_token,
-    every_refusal_looks_the_same_and_hashes_once,
-    only_texts_are_credentials,
-    a_zero_ends_no_password,
-    a_csrf_token_that_came_with_a_login_goes,
-    an_outdated_hash_is_upgraded_and_the_old_sessions_end,
-    a_login_gets_a_new_key_and_the_old_one_is_dead,
-    what_another_user_had_in_the_session_is_gone,
-    a_bad_token_is_refused_even_at_the_login,
-    a_login_is_served_inside_a_live_session_without_a_csrf_token,
-    a_page_of_another_site_cannot_log_a_browser_in,
-    obtain_auth_token_gives_the_token_and_no_session,
-    obtain_auth_token_tells_no_refusal_from_another,
-];
-
+#[each_database]
 async fn a_good_login_gives_a_token_and_two_cookies(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -76,6 +58,7 @@ async fn a_good_login_gives_a_token_and_two_cookies(backend: Backend) {
     assert!(app.database.texts(last_login)[0].is_some());
 }
 
+#[each_database]
 async fn every_path_and_body_type_logs_in(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("josé", "pässwörd 🔑 with spaces ").await;
@@ -107,6 +90,7 @@ async fn every_path_and_body_type_logs_in(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn the_second_login_gives_the_same_token(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -119,6 +103,7 @@ async fn the_second_login_gives_the_same_token(backend: Backend) {
     assert_eq!(app.database.count("authtoken_token"), 1);
 }
 
+#[each_database]
 async fn two_hundred_first_logins_at_once_give_one_token(backend: Backend) {
     // Of which one client may have half.
     let settings = [("PORTCULLIS_HASH_QUEUE", "512")];
@@ -139,6 +124,7 @@ async fn two_hundred_first_logins_at_once_give_one_token(backend: Backend) {
     assert_eq!(app.user_by_token(&first).await.status, 200);
 }
 
+#[each_database]
 async fn every_refusal_looks_the_same_and_hashes_once(backend: Backend) {
     let app = TestApp::start(&backend).await;
     for name in ["alice", "inactive", "unusable", "empty", "gibberish"] {
@@ -190,6 +176,7 @@ async fn every_refusal_looks_the_same_and_hashes_once(backend: Backend) {
     assert_eq!(app.database.count("authtoken_token"), 0);
 }
 
+#[each_database]
 async fn only_texts_are_credentials(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("12345", "67890").await;
@@ -218,6 +205,7 @@ async fn only_texts_are_credentials(backend: Backend) {
 
 /// Neither in what is sent nor in what is stored. (A zero at the very end is
 /// nothing to PBKDF2, in Django too.)
+#[each_database]
 async fn a_zero_ends_no_password(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let hashers = [
@@ -246,6 +234,7 @@ async fn a_zero_ends_no_password(backend: Backend) {
 }
 
 /// Whoever planted it knows it.
+#[each_database]
 async fn a_csrf_token_that_came_with_a_login_goes(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -266,6 +255,7 @@ async fn a_csrf_token_that_came_with_a_login_goes(backend: Backend) {
     assert_ne!(given[0], given[1]);
 }
 
+#[each_database]
 async fn an_outdated_hash_is_upgraded_and_the_old_sessions_end(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -291,6 +281,7 @@ async fn an_outdated_hash_is_upgraded_and_the_old_sessions_end(backend: Backend)
     assert_eq!(app.user_by_session(&session(&new)).await.status, 200);
 }
 
+#[each_database]
 async fn a_login_gets_a_new_key_and_the_old_one_is_dead(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -306,6 +297,7 @@ async fn a_login_gets_a_new_key_and_the_old_one_is_dead(backend: Backend) {
     assert_eq!(app.database.count("django_session"), 1);
 }
 
+#[each_database]
 async fn what_another_user_had_in_the_session_is_gone(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_STORAGE", "django")]).await;
     app.create_user("alice", PASSWORD).await;
@@ -350,6 +342,7 @@ async fn what_another_user_had_in_the_session_is_gone(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn a_bad_token_is_refused_even_at_the_login(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -367,6 +360,7 @@ async fn a_bad_token_is_refused_even_at_the_login(backend: Backend) {
     assert_eq!(app.database.count("authtoken_token"), 0);
 }
 
+#[each_database]
 async fn a_login_is_served_inside_a_live_session_without_a_csrf_token(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -382,6 +376,7 @@ async fn a_login_is_served_inside_a_live_session_without_a_csrf_token(backend: B
     );
 }
 
+#[each_database]
 async fn a_page_of_another_site_cannot_log_a_browser_in(backend: Backend) {
     let settings = [(
         "PORTCULLIS_TRUSTED_ORIGINS",
@@ -423,6 +418,7 @@ async fn a_page_of_another_site_cannot_log_a_browser_in(backend: Backend) {
     assert_eq!(status("Sec-Fetch-Site", "same-origin").await, 200);
 }
 
+#[each_database]
 async fn obtain_auth_token_gives_the_token_and_no_session(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -467,6 +463,7 @@ async fn obtain_auth_token_gives_the_token_and_no_session(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn obtain_auth_token_tells_no_refusal_from_another(backend: Backend) {
     let app = TestApp::start(&backend).await;
     for name in ["alice", "inactive", "unusable", "empty", "gibberish"] {

@@ -4,26 +4,12 @@ use std::cell::Cell;
 
 use actix_session::storage::{SessionKey as StoreKey, SessionStore};
 use actix_web::cookie::time::Duration;
+use each_database::each_database;
 use portcullis::http::session_store::DjangoSessionStore;
 use reqwest::{Method, RequestBuilder};
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    logout_by_token_ends_the_token,
-    logout_by_session_ends_the_session_and_the_token,
-    a_session_needs_its_csrf_token_to_log_out,
-    nobody_logs_out_without_saying_who_they_are,
-    the_body_of_a_logout_is_not_read,
-    a_token_decides_and_the_session_that_came_along_ends_too,
-    a_session_whose_token_is_gone_logs_out_all_the_same,
-    a_slow_request_does_not_bring_a_session_back,
-    no_request_under_way_outlives_a_logout,
-    no_renewal_under_way_outlives_a_logout,
-    a_body_that_names_somebody_else_ends_nothing_of_theirs,
-];
 
 const REMOVED: &str =
     r#"sessionid=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; SameSite=Lax"#;
@@ -38,6 +24,7 @@ fn by_session(app: &TestApp, login: &Answer) -> RequestBuilder {
         .header("Cookie", cookies)
 }
 
+#[each_database]
 async fn logout_by_token_ends_the_token(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -58,6 +45,7 @@ async fn logout_by_token_ends_the_token(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn logout_by_session_ends_the_session_and_the_token(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -77,6 +65,7 @@ async fn logout_by_session_ends_the_session_and_the_token(backend: Backend) {
     assert_eq!(app.database.count("django_session"), 0);
 }
 
+#[each_database]
 async fn a_session_needs_its_csrf_token_to_log_out(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -140,6 +129,7 @@ async fn a_session_needs_its_csrf_token_to_log_out(backend: Backend) {
     assert_eq!((answer.status, answer.body.as_str()), (200, DONE));
 }
 
+#[each_database]
 async fn nobody_logs_out_without_saying_who_they_are(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let client = app.program();
@@ -155,6 +145,7 @@ async fn nobody_logs_out_without_saying_who_they_are(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn the_body_of_a_logout_is_not_read(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -170,6 +161,7 @@ async fn the_body_of_a_logout_is_not_read(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn a_token_decides_and_the_session_that_came_along_ends_too(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -189,6 +181,7 @@ async fn a_token_decides_and_the_session_that_came_along_ends_too(backend: Backe
     assert_eq!(app.user_by_session(&session).await.status, 401);
 }
 
+#[each_database]
 async fn a_session_whose_token_is_gone_logs_out_all_the_same(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -202,6 +195,7 @@ async fn a_session_whose_token_is_gone_logs_out_all_the_same(backend: Backend) {
     assert_eq!(app.database.count("django_session"), 0);
 }
 
+#[each_database]
 async fn a_slow_request_does_not_bring_a_session_back(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -222,6 +216,7 @@ async fn a_slow_request_does_not_bring_a_session_back(backend: Backend) {
     assert!(store.load(&key()).await.unwrap().is_none());
 }
 
+#[each_database]
 async fn no_request_under_way_outlives_a_logout(backend: Backend) {
     let settings = [
         ("PORTCULLIS_SESSION_IDLE", "10m"),
@@ -298,6 +293,7 @@ async fn race(app: &TestApp, url: &str, login: &Answer, logout: usize) -> (u16, 
 
 /// After a change of the secret key the first use of a session gives it another
 /// key, which must not be a way around a logout that was told of the old one.
+#[each_database]
 async fn no_renewal_under_way_outlives_a_logout(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     app.create_user("alice", PASSWORD).await;
@@ -334,6 +330,7 @@ async fn no_renewal_under_way_outlives_a_logout(backend: Backend) {
     panic!("no logout was ever the first");
 }
 
+#[each_database]
 async fn a_body_that_names_somebody_else_ends_nothing_of_theirs(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let alice = app.create_user("alice", PASSWORD).await;

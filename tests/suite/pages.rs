@@ -1,25 +1,10 @@
 //! The pages, over HTTP. What a browser makes of them is tested with one.
 
+use each_database::each_database;
 use reqwest::{Client, Method};
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    the_form_logs_in_and_leads_on,
-    the_form_leads_to_no_other_site,
-    a_failed_form_comes_again_with_one_error,
-    a_form_of_another_site_is_refused,
-    the_token_is_shown_only_on_request,
-    the_button_logs_out,
-    pages_have_nothing_inline_and_are_not_kept,
-    static_files_are_kept_and_asked_for_again,
-    programs_get_no_pages,
-    head_is_get_without_a_body,
-    other_methods_are_told_which_there_are,
-    a_form_that_cannot_be_read_is_refused_with_a_page,
-];
 
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -62,6 +47,7 @@ async fn fill_in(app: &TestApp, browser: &Client, password: &str, next: &str) ->
     send(app, browser, "/login/", &fields).await
 }
 
+#[each_database]
 async fn the_form_logs_in_and_leads_on(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -85,6 +71,7 @@ async fn the_form_logs_in_and_leads_on(backend: Backend) {
     assert_eq!(default.header("location"), Some("/account/"));
 }
 
+#[each_database]
 async fn the_form_leads_to_no_other_site(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -191,6 +178,7 @@ const HOSTILE_NEXT: [&str; 69] = [
     "/a\r\nSet-Cookie: evil=1",
 ];
 
+#[each_database]
 async fn a_failed_form_comes_again_with_one_error(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -220,6 +208,7 @@ async fn a_failed_form_comes_again_with_one_error(backend: Backend) {
     assert_eq!(answer.set_cookie("sessionid"), None);
 }
 
+#[each_database]
 async fn a_form_of_another_site_is_refused(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -259,6 +248,7 @@ async fn a_form_of_another_site_is_refused(backend: Backend) {
     assert_eq!(post("Origin", &app.url, &token).await.status, 303);
 }
 
+#[each_database]
 async fn the_token_is_shown_only_on_request(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -282,6 +272,7 @@ async fn the_token_is_shown_only_on_request(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn the_button_logs_out(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -309,6 +300,7 @@ async fn the_button_logs_out(backend: Backend) {
     assert_eq!(open(&app, &browser, "/account/").await.status, 303);
 }
 
+#[each_database]
 async fn pages_have_nothing_inline_and_are_not_kept(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let browser = app.browser();
@@ -332,6 +324,7 @@ async fn pages_have_nothing_inline_and_are_not_kept(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn static_files_are_kept_and_asked_for_again(backend: Backend) {
     let app = TestApp::start(&backend).await;
     for path in ["/static/portcullis.css", "/static/favicon.svg"] {
@@ -354,6 +347,7 @@ async fn static_files_are_kept_and_asked_for_again(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn programs_get_no_pages(backend: Backend) {
     let app = TestApp::start(&backend).await;
     for accept in [
@@ -389,6 +383,7 @@ fn likeness(answer: &Answer) -> (u16, Vec<(String, String)>) {
     (answer.status, headers)
 }
 
+#[each_database]
 async fn head_is_get_without_a_body(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -446,6 +441,7 @@ async fn head_is_get_without_a_body(backend: Backend) {
 }
 
 /// Whatever the method is called, it opens nothing that GET would not.
+#[each_database]
 async fn other_methods_are_told_which_there_are(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -511,6 +507,7 @@ async fn other_methods_are_told_which_there_are(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn a_form_that_cannot_be_read_is_refused_with_a_page(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let form = "application/x-www-form-urlencoded";

@@ -3,24 +3,17 @@
 use std::io::{BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
+use each_database::each_database;
 use serde_json::json;
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{program_on, run};
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    a_script_cannot_set_a_bad_password,
-    a_user_is_not_given_a_password_like_their_name,
-    a_person_is_asked_again,
-    a_person_is_not_asked_for_ever,
-    a_password_is_kept_as_it_was_given,
-];
 
 const SHORT: &str = "This password is too short. It must contain at least 8 characters.";
 const COMMON: &str = "This password is too common.";
 
+#[each_database]
 async fn a_script_cannot_set_a_bad_password(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     run(program_on(&database, folder.path()).arg("migrate")).ok();
@@ -90,6 +83,7 @@ async fn a_script_cannot_set_a_bad_password(backend: Backend) {
 }
 
 /// The stored names count, not what the command line says.
+#[each_database]
 async fn a_user_is_not_given_a_password_like_their_name(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let on = |password: &str| {
@@ -172,6 +166,7 @@ impl Terminal {
     }
 }
 
+#[each_database]
 async fn a_person_is_asked_again(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let mut command = program_on(&database, folder.path());
@@ -201,6 +196,7 @@ async fn a_person_is_asked_again(backend: Backend) {
     assert_eq!(database.count("accounts_customuser"), 1);
 }
 
+#[each_database]
 async fn a_person_is_not_asked_for_ever(backend: Backend) {
     let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
     let mut command = program_on(&database, folder.path());
@@ -225,6 +221,7 @@ async fn a_person_is_not_asked_for_ever(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn a_password_is_kept_as_it_was_given(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let folder = tempfile::tempdir().unwrap();

@@ -1,28 +1,17 @@
 //! What is true of the repository itself.
 
+mod sources;
+
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+use each_database::each_database;
 use portcullis::settings::KEYS;
+use sources::Sources;
 
 use crate::support::database::{Backend, TestDatabase};
-use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    migrations_go_up_down_and_up_again,
-    users_are_not_dropped_by_a_revert,
-];
-
-pub const PLAIN: &[PlainTest] = once![
-    calls_go_one_way,
-    hot_queries_are_never_prepared_again,
-    migrations_are_the_same_on_both_databases,
-    the_readme_tells_of_every_setting,
-    the_readme_names_files_that_exist,
-    links_between_documents_lead_somewhere,
-];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -45,11 +34,14 @@ fn sources(modules: &[&str]) -> Vec<(String, String)> {
     }
     let mut files = Vec::new();
     for module in modules {
-        walk(&root().join("src").join(module), &mut files);
+        let folder = root().join("src").join(module);
+        if folder.exists() {
+            walk(&folder, &mut files);
+        }
         let file = root().join("src").join(format!("{module}.rs"));
         files.extend(file.exists().then_some(file));
     }
-    assert!(files.len() >= modules.len(), "{modules:?}");
+    assert!(!files.is_empty(), "{modules:?}");
     let code = |file: &Path| {
         let text = std::fs::read_to_string(file).unwrap();
         let text = text
@@ -68,6 +60,7 @@ fn sources(modules: &[&str]) -> Vec<(String, String)> {
         .collect()
 }
 
+#[test]
 fn calls_go_one_way() {
     for (modules, forbidden) in [
         (
@@ -121,8 +114,107 @@ fn calls_go_one_way() {
     }
 }
 
+fn listed(lines: &[String]) -> String {
+    format!("{}:\n\n{}\n", lines.len(), lines.join("\n\n"))
+}
+
+/// Not even within a layer. `docs/ARCHITECTURE.md` has the layers.
+#[test]
+fn modules_make_no_circle_and_calls_go_one_way() {
+    let arrows = Sources::read(&root()).arrows();
+    assert!(arrows.len() > 100, "the sources are not read any more");
+    let (upward, circles) = (sources::upward(&arrows), sources::circles(&arrows));
+    assert!(
+        upward.is_empty() && circles.is_empty(),
+        "arrows that go up, {}\ncircles, {}",
+        listed(&upward),
+        listed(&circles)
+    );
+}
+
+#[test]
+fn connections_know_no_table() {
+    let schema = read("src/schema.rs");
+    let tables: Vec<&str> = schema
+        .split("diesel::table! {")
+        .skip(1)
+        .filter_map(|rest| rest.split_whitespace().next())
+        .collect();
+    assert!(tables.contains(&"django_session"), "{tables:?}");
+    let is_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    for (file, source) in &Sources::read(&root()).files {
+        if file != "src/db.rs" && !file.starts_with("src/db/") {
+            continue;
+        }
+        for literal in &source.literals {
+            let words = literal.split(|c| !is_of_a_name(c));
+            let named = words.filter(|word| tables.contains(word));
+            found.extend(named.map(|table| format!("{file} names {table}")));
+        }
+    }
+    assert!(found.is_empty(), "{}", listed(&found));
+}
+
+const LONG: usize = 40;
+const LONGEST: usize = 59;
+
+#[test]
+fn few_functions_are_long_and_none_is_very_long() {
+    let mut long = Vec::new();
+    for (file, source) in Sources::read(&root()).files {
+        let functions = source.functions.into_iter();
+        let functions = functions.filter(|function| function.lines > LONG);
+        long.extend(functions.map(|function| (function.lines, file.clone(), function.name)));
+    }
+    long.sort();
+    let told = |(lines, file, name): &(usize, String, String)| format!("{file}: {name}, {lines}");
+    let told: Vec<String> = long.iter().map(told).collect();
+    let is_very_long = long.last().is_some_and(|(lines, ..)| *lines > LONGEST);
+    assert!(long.len() <= 5 && !is_very_long, "{}", listed(&told));
+}
+
+/// In its first comment, with these words.
+#[test]
+fn a_long_file_says_that_it_is_long_because() {
+    let mut silent = Vec::new();
+    for (file, source) in Sources::read(&root()).files {
+        let code = source.text.split("#[cfg(test)]\nmod tests {").next();
+        let lines = code.unwrap_or_default().lines().count();
+        let first = source
+            .text
+            .lines()
+            .take_while(|line| line.starts_with("//!"));
+        let first: Vec<&str> = first
+            .map(|line| line.trim_start_matches("//!").trim())
+            .collect();
+        if lines > 300 && !first.join(" ").to_lowercase().contains("long because") {
+            silent.push(format!("{file}: {lines} lines"));
+        }
+    }
+    assert!(silent.is_empty(), "{}", listed(&silent));
+}
+
+#[test]
+fn there_is_no_more_of_it_than_that() {
+    fn lines(folder: &Path) -> usize {
+        let count = |path: PathBuf| match path.extension() {
+            _ if path.is_dir() => lines(&path),
+            Some(ending) if ending == "rs" => {
+                std::fs::read_to_string(path).unwrap().lines().count()
+            }
+            _ => 0,
+        };
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| count(entry.unwrap().path())).sum()
+    }
+    let lines = lines(&root().join("src")) + lines(&root().join("crates"));
+    assert!(lines <= 17_800, "src and crates have {lines} lines");
+}
+
 /// `LIMIT ?` makes SQLite parse a statement again for each value, and so does
 /// STAT4; `sql_query` is never cached.
+#[test]
 fn hot_queries_are_never_prepared_again() {
     for (file, code) in sources(&["models"]) {
         // A login's one statement that Diesel has no words for may be.
@@ -148,6 +240,7 @@ fn hot_queries_are_never_prepared_again() {
     assert!(!has("ENABLE_STAT4") && !has("ENABLE_MEMORY_MANAGEMENT"));
 }
 
+#[test]
 fn migrations_are_the_same_on_both_databases() {
     let names = |backend: &str| {
         let folder = root().join("migrations").join(backend);
@@ -214,6 +307,7 @@ fn schema(database: &TestDatabase) -> Vec<Option<String>> {
     })
 }
 
+#[each_database]
 async fn migrations_go_up_down_and_up_again(backend: Backend) {
     let database = backend.create();
     migrate(&database, true).unwrap();
@@ -232,6 +326,7 @@ async fn migrations_go_up_down_and_up_again(backend: Backend) {
     assert_eq!(schema(&database), first);
 }
 
+#[each_database]
 async fn users_are_not_dropped_by_a_revert(backend: Backend) {
     let database = backend.create();
     migrate(&database, true).unwrap();
@@ -247,6 +342,7 @@ async fn users_are_not_dropped_by_a_revert(backend: Backend) {
     assert_eq!(database.count("accounts_customuser"), 1);
 }
 
+#[test]
 fn the_readme_tells_of_every_setting() {
     let readme = read("README.md");
     for key in KEYS {
@@ -263,23 +359,60 @@ fn the_readme_tells_of_every_setting() {
     assert_eq!(rows.count(), KEYS.len(), "README.md has rows of its own");
 }
 
-fn the_readme_names_files_that_exist() {
+/// Each row of the README's table of places names files, and what is in them:
+/// `src/auth/login.rs` `log_in`. Each is defined there.
+#[test]
+fn the_readme_names_what_is_where() {
     let readme = read("README.md");
     let (_, table) = readme.split_once("## Where is").expect("the table");
     let table = table.split("\n## ").next().unwrap_or_default();
-    let paths: Vec<&str> = table
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|text| text.contains('/') || text.contains('.'))
-        .collect();
-    assert!(paths.len() >= 10, "{paths:?}");
-    for path in paths {
-        assert!(root().join(path).exists(), "README.md names {path}");
+    let mut places = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let named: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let is_path = |text: &&str| text.contains('/') || text.contains('.');
+        for of_one_file in named.chunk_by(|_, next| !is_path(next)) {
+            let (path, symbols) = of_one_file.split_first().expect("a path");
+            assert!(root().join(path).exists(), "README.md names {path}");
+            places += 1;
+            if !path.starts_with("src/") && !path.starts_with("crates/") {
+                continue;
+            }
+            assert!(
+                !symbols.is_empty(),
+                "README.md says of {path} only that it is there"
+            );
+            let text = read(path);
+            for symbol in symbols {
+                assert!(defines(&text, symbol), "{path} does not define {symbol}");
+            }
+        }
     }
+    assert!(places >= 10, "{places}");
+}
+
+/// `Auth::log_in` is defined where `fn log_in` is.
+fn defines(text: &str, symbol: &str) -> bool {
+    let name = symbol.rsplit("::").next().unwrap_or_default();
+    let keywords = [
+        "fn",
+        "struct",
+        "enum",
+        "trait",
+        "type",
+        "const",
+        "static",
+        "mod",
+        "macro_rules!",
+    ];
+    keywords.iter().any(|keyword| {
+        let definition = format!("{keyword} {name}");
+        let mut after = text.split(definition.as_str()).skip(1);
+        after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+    })
 }
 
 /// Links to other files, in every document; those to the web are not followed.
+#[test]
 fn links_between_documents_lead_somewhere() {
     let documents = [
         "README.md",

@@ -4,32 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use each_database::each_database;
 use reqwest::Method;
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    every_route_has_a_policy_and_keeps_to_it,
-    only_posts_change_anything,
-    nothing_in_an_address_is_a_credential,
-    every_answer_has_the_headers_that_protect_it,
-    odd_session_cookies_are_nobodys,
-    a_live_key_counts_only_under_its_own_name,
-    strangers_leave_no_sessions_behind,
-    no_other_spelling_of_a_name_logs_in,
-    the_database_never_holds_a_password,
-    logins_at_once_do_not_mix,
-    a_csrf_cookie_inside_another_cookie_is_none,
-];
-
-pub const PLAIN: &[PlainTest] = once![
-    the_table_of_failures_names_tests_that_are_there,
-    the_asvs_map_names_tests_that_are_there,
-    no_secret_is_compared_with_equals,
-    dependencies_are_reviewed_and_above_their_floors,
-];
 
 /// Who may have an answer from a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +38,7 @@ const ROUTES: [(&str, Policy); 10] = [
     ("/api-token-auth/", Policy::Login),
 ];
 
+#[each_database]
 async fn every_route_has_a_policy_and_keeps_to_it(backend: Backend) {
     let table = include_str!("../../src/routes.rs");
     let (_, table) = table.split_once("fn routes(").unwrap();
@@ -126,6 +106,7 @@ async fn every_route_has_a_policy_and_keeps_to_it(backend: Backend) {
 }
 
 /// With all that a browser and a program can send of themselves.
+#[each_database]
 async fn only_posts_change_anything(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -167,6 +148,7 @@ async fn only_posts_change_anything(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn nothing_in_an_address_is_a_credential(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -194,6 +176,7 @@ async fn nothing_in_an_address_is_a_credential(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn every_answer_has_the_headers_that_protect_it(backend: Backend) {
     let https = ("PORTCULLIS_PUBLIC_URL", "https://127.0.0.1");
     for settings in [vec![], vec![https]] {
@@ -247,6 +230,7 @@ async fn every_answer_has_the_headers_that_protect_it(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn odd_session_cookies_are_nobodys(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -280,6 +264,7 @@ async fn odd_session_cookies_are_nobodys(backend: Backend) {
 }
 
 /// The key is good; how it is sent is not.
+#[each_database]
 async fn a_live_key_counts_only_under_its_own_name(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -319,6 +304,7 @@ async fn a_live_key_counts_only_under_its_own_name(backend: Backend) {
     assert_eq!(status(&format!("a=b; sessionid={key}; c")).await, 200);
 }
 
+#[each_database]
 async fn strangers_leave_no_sessions_behind(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     for n in 0..100 {
@@ -344,6 +330,7 @@ async fn strangers_leave_no_sessions_behind(backend: Backend) {
     assert_eq!(app.database.count("authtoken_token"), 0);
 }
 
+#[each_database]
 async fn no_other_spelling_of_a_name_logs_in(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     for name in ["mike", "straße", "josé"] {
@@ -372,6 +359,7 @@ async fn no_other_spelling_of_a_name_logs_in(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn the_database_never_holds_a_password(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -389,6 +377,7 @@ async fn the_database_never_holds_a_password(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn logins_at_once_do_not_mix(backend: Backend) {
     let settings = [
         ("PORTCULLIS_HASH_THREADS", "64"),
@@ -417,6 +406,7 @@ async fn logins_at_once_do_not_mix(backend: Backend) {
     futures_util::future::join_all(attempts).await;
 }
 
+#[each_database]
 async fn a_csrf_cookie_inside_another_cookie_is_none(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -474,11 +464,12 @@ fn all_tests() -> Vec<String> {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let module = path.with_extension("");
                 let module = module.strip_prefix(root).unwrap().to_str().unwrap();
-                let module = module.replace('/', "::");
+                let module = module.replace('/', "::").replace('-', "_");
                 let mut is_test = false;
                 for line in text.lines().map(str::trim_start) {
                     let line = line.strip_prefix("async ").unwrap_or(line);
                     is_test |= line.starts_with("#[") && line.ends_with("test]");
+                    is_test |= line.starts_with("#[each_database");
                     if let Some(rest) = line.strip_prefix("fn ") {
                         let name = rest.split(['(', '<']).next().unwrap_or_default();
                         into.extend(is_test.then(|| format!("{module}::{name}")));
@@ -488,13 +479,16 @@ fn all_tests() -> Vec<String> {
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut names = vec!["secrets::none_was_logged".to_owned()];
-    walk(&root.join("src"), &root.join("src"), &mut names);
-    walk(&root.join("tests/browser"), &root.join("tests"), &mut names);
-    let on_each = crate::ON_EACH_DATABASE.iter().copied().flatten();
-    names.extend(on_each.map(DatabaseTest::name));
-    names.extend(crate::ONCE.iter().copied().flatten().map(PlainTest::name));
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut names = Vec::new();
+    for (folder, root) in [
+        ("src", "src"),
+        ("crates", "crates"),
+        ("tests/suite", "tests/suite"),
+        ("tests/browser", "tests"),
+    ] {
+        walk(&home.join(folder), &home.join(root), &mut names);
+    }
     names
 }
 
@@ -539,6 +533,7 @@ fn check_rows(rows: &[Vec<String>], text: usize, answer: usize) {
     }
 }
 
+#[test]
 fn the_table_of_failures_names_tests_that_are_there() {
     let rows = table("## What broke elsewhere");
     let numbers: Vec<String> = rows.iter().map(|row| row[0].clone()).collect();
@@ -548,6 +543,7 @@ fn the_table_of_failures_names_tests_that_are_there() {
     assert!(rows.iter().all(|row| !row[2].starts_with("not met: ")));
 }
 
+#[test]
 fn the_asvs_map_names_tests_that_are_there() {
     let rows = table("## ASVS 5.0");
     let ids: BTreeSet<&str> = rows.iter().map(|row| row[0].as_str()).collect();
@@ -563,6 +559,7 @@ fn the_asvs_map_names_tests_that_are_there() {
     check_rows(&rows, 2, 3);
 }
 
+#[test]
 fn no_secret_is_compared_with_equals() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (file, name) in [
@@ -583,6 +580,7 @@ fn no_secret_is_compared_with_equals() {
     }
 }
 
+#[test]
 fn dependencies_are_reviewed_and_above_their_floors() {
     let lock = include_str!("../../Cargo.lock");
     let packages: Vec<(&str, &str)> = lock

@@ -1,22 +1,9 @@
 //! When a session and a token count, and what the database keeps of them.
 
+use each_database::each_database;
+
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    the_database_holds_no_key_that_was_on_the_wire,
-    a_sealed_key_out_of_the_database_opens_nothing,
-    a_changed_password_ends_the_sessions_and_not_the_token,
-    a_changed_password_counts_after_a_restart,
-    a_deactivated_or_deleted_user_is_refused_at_once,
-    a_clock_that_jumps_lets_nobody_in,
-    sessions_end_by_age,
-    sessions_end_by_idleness_and_by_age_however_busy,
-    clear_keys_of_django_are_accepted_and_sealed,
-    a_session_of_a_fallback_key_is_renewed,
-    unreadable_sessions_are_nobodys_and_stay_as_they_are,
-];
 
 async fn logged_in(app: &TestApp) -> (String, String, Answer) {
     app.create_user("alice", PASSWORD).await;
@@ -37,6 +24,7 @@ fn holds(haystack: &[u8], needle: &str) -> bool {
         .any(|part| part == needle.as_bytes())
 }
 
+#[each_database]
 async fn the_database_holds_no_key_that_was_on_the_wire(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let (token, session, answer) = logged_in(&app).await;
@@ -54,6 +42,7 @@ async fn the_database_holds_no_key_that_was_on_the_wire(backend: Backend) {
     assert!(!holds(&everything, PASSWORD));
 }
 
+#[each_database]
 async fn a_sealed_key_out_of_the_database_opens_nothing(backend: Backend) {
     let app = TestApp::start(&backend).await;
     logged_in(&app).await;
@@ -73,6 +62,7 @@ async fn a_sealed_key_out_of_the_database_opens_nothing(backend: Backend) {
     assert_eq!(statuses(&app, &token, &session).await, (401, 401));
 }
 
+#[each_database]
 async fn a_changed_password_ends_the_sessions_and_not_the_token(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let (token, session, _) = logged_in(&app).await;
@@ -99,6 +89,7 @@ async fn a_changed_password_ends_the_sessions_and_not_the_token(backend: Backend
 }
 
 /// Nothing that a process remembers is what ends a session.
+#[each_database]
 async fn a_changed_password_counts_after_a_restart(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let (_, session, _) = logged_in(&app).await;
@@ -117,6 +108,7 @@ async fn a_changed_password_counts_after_a_restart(backend: Backend) {
     assert_eq!(Answer::of(request).await.status, 401);
 }
 
+#[each_database]
 async fn a_clock_that_jumps_lets_nobody_in(backend: Backend) {
     const YEAR: i64 = 366 * 24 * 3600;
     let app = TestApp::start(&backend).await;
@@ -142,6 +134,7 @@ async fn a_clock_that_jumps_lets_nobody_in(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn a_deactivated_or_deleted_user_is_refused_at_once(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let (token, session, _) = logged_in(&app).await;
@@ -161,6 +154,7 @@ async fn a_deactivated_or_deleted_user_is_refused_at_once(backend: Backend) {
     assert_eq!(statuses(&app, &token, &session).await, (401, 401));
 }
 
+#[each_database]
 async fn sessions_end_by_age(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_SESSION_AGE", "1h")]).await;
     let (token, session, _) = logged_in(&app).await;
@@ -174,6 +168,7 @@ async fn sessions_end_by_age(backend: Backend) {
     assert_eq!(app.database.count("django_session"), 0);
 }
 
+#[each_database]
 async fn sessions_end_by_idleness_and_by_age_however_busy(backend: Backend) {
     let settings = [
         ("PORTCULLIS_SESSION_AGE", "1h"),
@@ -208,6 +203,7 @@ async fn sessions_end_by_idleness_and_by_age_however_busy(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn clear_keys_of_django_are_accepted_and_sealed(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_STORAGE", "django")]).await;
     let (token, session, _) = logged_in(&app).await;
@@ -243,6 +239,7 @@ async fn clear_keys_of_django_are_accepted_and_sealed(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn a_session_of_a_fallback_key_is_renewed(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let (token, session, _) = logged_in(&app).await;
@@ -282,6 +279,7 @@ async fn a_session_of_a_fallback_key_is_renewed(backend: Backend) {
     assert_eq!(login.token(), token, "made again with the fallback key");
 }
 
+#[each_database]
 async fn unreadable_sessions_are_nobodys_and_stay_as_they_are(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_STORAGE", "django")]).await;
     let (_, session, _) = logged_in(&app).await;

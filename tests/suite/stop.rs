@@ -4,25 +4,13 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use each_database::each_database;
 use serde_json::json;
 
 use crate::support::app::PASSWORD;
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program, program_on, run};
-use crate::support::registry::{DatabaseTest, PlainTest, on_each_database, once};
 use crate::wire::{HEALTH, PATIENCE, ask, connect, exchange, hear_go_on, read_to_close, statuses};
-
-pub const TESTS: &[DatabaseTest] =
-    on_each_database![a_request_in_flight_is_finished_after_a_signal];
-
-pub const PLAIN: &[PlainTest] = once![
-    readiness_ends_first_and_all_else_goes_on,
-    ctrl_c_does_not_wait,
-    idle_connections_do_not_hold_up_a_stop,
-    half_a_request_is_answered,
-    a_request_that_never_ends_is_cut_off,
-    a_second_signal_ends_it_at_once,
-];
 
 /// Far more than a test takes.
 const LONG: &str = "1000s";
@@ -74,6 +62,7 @@ fn assert_ends_soon(mut serving: Serving) {
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
+#[test]
 fn readiness_ends_first_and_all_else_goes_on() {
     let (serving, _folder) = serve(LONG, LONG);
     let mut kept = connect(serving.port);
@@ -95,12 +84,14 @@ fn readiness_ends_first_and_all_else_goes_on() {
     assert!(is_told_to_close(&refused), "{refused}");
 }
 
+#[test]
 fn ctrl_c_does_not_wait() {
     let (serving, _folder) = serve(LONG, LONG);
     serving.signal("INT");
     assert_ends_soon(serving);
 }
 
+#[test]
 fn idle_connections_do_not_hold_up_a_stop() {
     let (serving, _folder) = serve("0s", LONG);
     let silent = connect(serving.port);
@@ -116,6 +107,7 @@ fn idle_connections_do_not_hold_up_a_stop() {
 }
 
 /// Its first bytes were here before the stop, and no handler has heard of it.
+#[test]
 fn half_a_request_is_answered() {
     let (serving, _folder) = serve("0s", LONG);
     let (start, rest) = HEALTH.split_at(20);
@@ -140,6 +132,7 @@ fn half_a_request_is_answered() {
     assert_ends_soon(serving);
 }
 
+#[each_database]
 async fn a_request_in_flight_is_finished_after_a_signal(backend: Backend) {
     // All of the body is still to come, or a part of it.
     for (signal, sent) in [("TERM", 0), ("INT", 10)] {
@@ -175,6 +168,7 @@ async fn a_request_in_flight_is_finished_after_a_signal(backend: Backend) {
     }
 }
 
+#[test]
 fn a_request_that_never_ends_is_cut_off() {
     let (serving, _folder) = serve("0s", "1s");
     let mut endless = connect(serving.port);
@@ -187,6 +181,7 @@ fn a_request_that_never_ends_is_cut_off() {
     assert_eq!(read_to_close(&mut endless), "");
 }
 
+#[test]
 fn a_second_signal_ends_it_at_once() {
     for (delay, second) in [(LONG, "INT"), (LONG, "TERM"), ("0s", "INT"), ("0s", "TERM")] {
         let (serving, _folder) = serve(delay, LONG);

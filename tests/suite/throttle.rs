@@ -1,8 +1,8 @@
 //! The throttle: how many passwords one may try, from where.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use each_database::each_database;
 use portcullis::auth::throttle::failures::Failures;
 use reqwest::Client;
 use serde_json::json;
@@ -11,30 +11,7 @@ use tokio::io::AsyncWriteExt;
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{Serving, program_on, run};
-use crate::support::registry::{DatabaseTest, on_each_database};
-
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    five_failures_block_an_account_for_a_client,
-    each_further_failure_doubles_the_wait_to_an_hour,
-    two_hundred_wrong_logins_at_two_servers_are_five_hash_checks,
-    two_hundred_wrong_logins_at_two_processes_are_five_hash_checks,
-    a_burst_of_right_logins_is_never_refused,
-    right_logins_wait_for_wrong_ones_and_not_the_other_way_round,
-    fifty_failures_over_all_accounts_block_a_network,
-    a_good_login_of_ones_own_does_not_clear_the_network,
-    an_account_takes_no_more_than_a_hundred_failures_in_a_row,
-    a_known_address_keeps_its_lane,
-    other_spellings_of_a_name_open_no_new_counter,
-    only_trusted_proxies_say_where_a_client_is,
-    every_door_shares_the_counters,
-    a_browser_gets_a_page_that_says_to_wait,
-    hanging_up_does_not_save_an_attempt,
-    a_killed_process_leaves_failures_behind,
-    an_admin_sees_and_clears_failures,
-    another_password_clears_the_failures,
-    off_means_off,
-    what_has_run_out_is_swept,
-];
+use crate::support::until;
 
 const PROXIES: (&str, &str) = ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.0/8");
 /// Nobody is refused for want of room before the counters are asked.
@@ -62,6 +39,7 @@ async fn failures(app: &TestApp) -> Vec<Failures> {
     app.auth.throttle.find_failures(100).await.unwrap()
 }
 
+#[each_database]
 async fn five_failures_block_an_account_for_a_client(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -99,6 +77,7 @@ async fn five_failures_block_an_account_for_a_client(backend: Backend) {
     assert_eq!(app.log_in(&client, "alice", "wrong").await.status, 429);
 }
 
+#[each_database]
 async fn each_further_failure_doubles_the_wait_to_an_hour(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let client = app.program();
@@ -149,6 +128,7 @@ async fn storm(urls: &[String], passwords: &[&str], count: usize) -> Vec<(u16, u
     counts
 }
 
+#[each_database]
 async fn two_hundred_wrong_logins_at_two_servers_are_five_hash_checks(backend: Backend) {
     let app = TestApp::start_with(&backend, &[ROOM]).await;
     app.create_user("alice", PASSWORD).await;
@@ -163,6 +143,7 @@ async fn two_hundred_wrong_logins_at_two_servers_are_five_hash_checks(backend: B
     assert_eq!(here + other.auth.passwords.pool().completed(), 5);
 }
 
+#[each_database]
 async fn two_hundred_wrong_logins_at_two_processes_are_five_hash_checks(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -181,6 +162,7 @@ async fn two_hundred_wrong_logins_at_two_processes_are_five_hash_checks(backend:
     assert_eq!(answers, [(400, 5), (429, 195)]);
 }
 
+#[each_database]
 async fn a_burst_of_right_logins_is_never_refused(backend: Backend) {
     let settings = [("PORTCULLIS_HASH_THREADS", "2"), ROOM];
     let app = TestApp::start_with(&backend, &settings).await;
@@ -193,6 +175,7 @@ async fn a_burst_of_right_logins_is_never_refused(backend: Backend) {
     assert_eq!(app.database.count("portcullis_attempt"), 0);
 }
 
+#[each_database]
 async fn right_logins_wait_for_wrong_ones_and_not_the_other_way_round(backend: Backend) {
     let app = TestApp::start_with(&backend, &[ROOM]).await;
     app.create_user("alice", PASSWORD).await;
@@ -205,6 +188,7 @@ async fn right_logins_wait_for_wrong_ones_and_not_the_other_way_round(backend: B
     assert_eq!(answers, [(200, 36), (400, 4)]);
 }
 
+#[each_database]
 async fn fifty_failures_over_all_accounts_block_a_network(backend: Backend) {
     let app = TestApp::start_with(&backend, &[PROXIES, ROOM]).await;
     app.create_user("alice", PASSWORD).await;
@@ -236,6 +220,7 @@ async fn fifty_failures_over_all_accounts_block_a_network(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn a_good_login_of_ones_own_does_not_clear_the_network(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("mallory", PASSWORD).await;
@@ -250,6 +235,7 @@ async fn a_good_login_of_ones_own_does_not_clear_the_network(backend: Backend) {
     assert_eq!(guess.status, 429);
 }
 
+#[each_database]
 async fn an_account_takes_no_more_than_a_hundred_failures_in_a_row(backend: Backend) {
     let app = TestApp::start_with(&backend, &[PROXIES]).await;
     app.create_user("alice", PASSWORD).await;
@@ -294,6 +280,7 @@ async fn an_account_takes_no_more_than_a_hundred_failures_in_a_row(backend: Back
     assert_eq!(stranger.status, 200);
 }
 
+#[each_database]
 async fn a_known_address_keeps_its_lane(backend: Backend) {
     let app = TestApp::start_with(&backend, &[PROXIES]).await;
     app.create_user("alice", PASSWORD).await;
@@ -310,6 +297,7 @@ async fn a_known_address_keeps_its_lane(backend: Backend) {
     assert_eq!(answer.status, 200);
 }
 
+#[each_database]
 async fn other_spellings_of_a_name_open_no_new_counter(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let client = app.program();
@@ -333,6 +321,7 @@ async fn other_spellings_of_a_name_open_no_new_counter(backend: Backend) {
     assert!(account.iter().all(|f| !f.account.contains("jos")));
 }
 
+#[each_database]
 async fn only_trusted_proxies_say_where_a_client_is(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let names = [
@@ -376,6 +365,7 @@ async fn only_trusted_proxies_say_where_a_client_is(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn every_door_shares_the_counters(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -403,6 +393,7 @@ async fn every_door_shares_the_counters(backend: Backend) {
     assert_eq!(app.user_by_token("0").await.status, 401);
 }
 
+#[each_database]
 async fn a_browser_gets_a_page_that_says_to_wait(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let send = || {
@@ -429,15 +420,7 @@ async fn a_browser_gets_a_page_that_says_to_wait(backend: Backend) {
     assert!(page.body.contains("Please wait a minute"), "{}", page.body);
 }
 
-/// Looks until it is so.
-async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
-    let patience = tokio::time::Instant::now() + Duration::from_secs(20);
-    while !is_so().await {
-        assert!(tokio::time::Instant::now() < patience, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
+#[each_database]
 async fn hanging_up_does_not_save_an_attempt(backend: Backend) {
     // Slow enough to hang up in the middle.
     let settings = [("PORTCULLIS_PASSWORD_COST", "11")];
@@ -458,12 +441,12 @@ async fn hanging_up_does_not_save_an_attempt(backend: Backend) {
         stream.write_all(request.as_bytes()).await.unwrap();
         let pending = "SELECT CAST(pending AS text) AS text FROM portcullis_attempt
                         WHERE account <> '' AND client <> '' AND pending > 0";
-        until("the password is being looked at", || async {
+        until("the password is being looked at", async || {
             !app.database.texts(pending).is_empty()
         })
         .await;
         drop(stream);
-        until("the failure is counted", || async {
+        until("the failure is counted", async || {
             app.database.texts(pending).is_empty()
                 && failures(&app).await.iter().any(|f| f.failures == n)
         })
@@ -473,6 +456,7 @@ async fn hanging_up_does_not_save_an_attempt(backend: Backend) {
     assert_eq!(answer.status, 429);
 }
 
+#[each_database]
 async fn a_killed_process_leaves_failures_behind(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -494,7 +478,7 @@ async fn a_killed_process_leaves_failures_behind(backend: Backend) {
         .collect();
     let pending = "SELECT CAST(pending AS text) AS text FROM portcullis_attempt
                     WHERE account <> '' AND client = ''";
-    until("all three are being looked at", || async {
+    until("all three are being looked at", async || {
         app.database.texts(pending) == [Some("3".to_owned())]
     })
     .await;
@@ -513,6 +497,7 @@ async fn a_killed_process_leaves_failures_behind(backend: Backend) {
     assert_eq!(worst.iter().map(|f| f.failures).max(), Some(4));
 }
 
+#[each_database]
 async fn an_admin_sees_and_clears_failures(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -570,6 +555,7 @@ async fn an_admin_sees_and_clears_failures(backend: Backend) {
     assert_eq!(command(&["clear", "alice", "--all"]).code(), 2);
 }
 
+#[each_database]
 async fn another_password_clears_the_failures(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -593,6 +579,7 @@ async fn another_password_clears_the_failures(backend: Backend) {
     assert_eq!(answer.status, 200);
 }
 
+#[each_database]
 async fn off_means_off(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let client = app.program();
@@ -603,6 +590,7 @@ async fn off_means_off(backend: Backend) {
     assert_eq!(app.database.count("portcullis_attempt"), 0);
 }
 
+#[each_database]
 async fn what_has_run_out_is_swept(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;

@@ -1,20 +1,13 @@
 //! Who am I, and DRF's ways of asking.
 
+use each_database::each_database;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 
 use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
-use crate::support::registry::{DatabaseTest, on_each_database};
 
-pub const TESTS: &[DatabaseTest] = on_each_database![
-    the_owner_of_a_token_is_shown,
-    every_authorization_header_is_read_as_drf_reads_it,
-    methods_are_answered_as_drf_answers_them,
-    formats_are_negotiated_as_drf_negotiates_them,
-    unknown_paths_are_not_found,
-];
-
+#[each_database]
 async fn the_owner_of_a_token_is_shown(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let id = app.create_user("alice", PASSWORD).await;
@@ -28,6 +21,7 @@ async fn the_owner_of_a_token_is_shown(backend: Backend) {
     assert_eq!((answer.status, answer.body), (200, expected));
 }
 
+#[each_database]
 async fn every_authorization_header_is_read_as_drf_reads_it(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -88,6 +82,7 @@ async fn every_authorization_header_is_read_as_drf_reads_it(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn methods_are_answered_as_drf_answers_them(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -116,6 +111,7 @@ async fn methods_are_answered_as_drf_answers_them(backend: Backend) {
     }
 }
 
+#[each_database]
 async fn formats_are_negotiated_as_drf_negotiates_them(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
@@ -151,6 +147,7 @@ async fn formats_are_negotiated_as_drf_negotiates_them(backend: Backend) {
     );
 }
 
+#[each_database]
 async fn unknown_paths_are_not_found(backend: Backend) {
     let app = TestApp::start(&backend).await;
     for path in [

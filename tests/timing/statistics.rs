@@ -75,7 +75,8 @@ pub fn holm(values: &[f64]) -> Vec<f64> {
 }
 
 /// Against numbers that SciPy 1.17 gave (`mannwhitneyu`, `method="asymptotic"`).
-pub fn check() {
+#[test]
+fn the_numbers_are_scipys() {
     let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-5, "{a} is not {b}");
     let ten: Vec<f64> = (1..=10).map(f64::from).collect();
     let shifted: Vec<f64> = ten.iter().map(|time| time + 3.5).collect();

@@ -11,7 +11,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use super::database::{Backend, TestDatabase};
-use super::secrets;
+use super::{PATIENCE, secrets};
 
 pub const SECRET_KEY: &str = "a-secret-key-for-tests-only-0123456789-0123456789-012";
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -117,6 +117,7 @@ impl TestApp {
         Client::builder()
             .cookie_store(true)
             .redirect(Policy::none())
+            .timeout(PATIENCE)
             .build()
             .expect("a client")
     }
@@ -125,6 +126,7 @@ impl TestApp {
     pub fn program(&self) -> Client {
         Client::builder()
             .redirect(Policy::none())
+            .timeout(PATIENCE)
             .build()
             .expect("a client")
     }

@@ -17,12 +17,10 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// What there is to run on.
-    pub fn all() -> Vec<Self> {
-        let postgres = std::env::var("TEST_POSTGRES_URL").ok();
-        std::iter::once(Self::Sqlite)
-            .chain(postgres.map(Self::Postgres))
-            .collect()
+    /// That of `TEST_POSTGRES_URL`, without which no PostgreSQL test is built.
+    pub fn postgres() -> Self {
+        let url = std::env::var("TEST_POSTGRES_URL");
+        Self::Postgres(url.expect("TEST_POSTGRES_URL is set, as it was when this was built"))
     }
 
     pub fn name(&self) -> &'static str {
@@ -112,14 +110,17 @@ impl TestDatabase {
         .expect(sql);
     }
 
-    /// Ends the server's connections, as a restart of PostgreSQL does.
+    /// Ends the server's connections, as a restart of PostgreSQL does, and waits
+    /// until they are gone.
     pub fn terminate_connections(&self) {
-        if let Self::Postgres { schema, .. } = self {
-            self.execute(&format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                 WHERE application_name = '{schema}' AND pid <> pg_backend_pid()"
-            ));
-        }
+        let schema = self.schema().expect("PostgreSQL");
+        let gone = self.texts(&format!(
+            "SELECT CAST(pg_terminate_backend(pid, 60000) AS text) AS text
+             FROM pg_stat_activity
+             WHERE application_name = '{schema}' AND pid <> pg_backend_pid()"
+        ));
+        assert!(!gone.is_empty(), "there was none");
+        assert!(gone.iter().all(|gone| gone.as_deref() == Some("true")));
     }
 
     /// The rows of a query with one column, which must be named `text` and be

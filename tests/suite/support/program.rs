@@ -1,14 +1,16 @@
 //! The `portcullis` program itself, as a person or a script runs it.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::app::SECRET_KEY;
 use super::database::TestDatabase;
-use super::secrets;
+use super::{PATIENCE, secrets};
 
 /// The program with an environment of its own, in a folder of its own.
 pub fn program(folder: &Path) -> Command {
@@ -27,8 +29,34 @@ pub fn program_on(database: &TestDatabase, folder: &Path) -> Command {
     command
 }
 
-/// Longest time that a command may take before it is taken for hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Kills a process that hangs, unless it is called off before.
+struct Watchdog {
+    called_off: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    fn of(process: &Child) -> Self {
+        let id = process.id().to_string();
+        let (called_off, waiting) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-KILL", &id]).status();
+            }
+        });
+        Self {
+            called_off: Some(called_off),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        drop(self.called_off.take());
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
 
 /// Runs it to its end.
 pub fn run(command: &mut Command) -> Finished {
@@ -37,17 +65,10 @@ pub fn run(command: &mut Command) -> Finished {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program");
-    let id = child.id().to_string();
-    let (finished, waiting) = std::sync::mpsc::channel::<()>();
-    let watchdog = std::thread::spawn(move || {
-        if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            let _ = Command::new("kill").args(["-KILL", &id]).status();
-        }
-    });
+    let watchdog = Watchdog::of(&child);
     let output = child.wait_with_output().expect("its output");
+    drop(watchdog);
     secrets::add_to_log(&output.stderr);
-    drop(finished);
-    watchdog.join().expect("the watchdog");
     assert!(
         output.status.code().is_some(),
         "{command:?} had to be killed"
@@ -94,6 +115,8 @@ pub struct Serving {
     pub port: u16,
     /// What it printed before it began to answer.
     pub printed: String,
+    /// What it logs, unless the command has a place for that.
+    log: Option<File>,
     // Kept open: a program is not to notice that nobody reads on.
     _stdout: BufReader<ChildStdout>,
 }
@@ -102,15 +125,19 @@ impl Serving {
     /// Starts it and waits until it says where it listens, and all that goes
     /// with that.
     pub fn start(command: &mut Command, last_line: &str) -> Self {
+        let log = tempfile::tempfile().expect("the log");
         command
             .env("PORTCULLIS_LOG", "trace")
-            .stderr(secrets::log_of_a_program());
-        Self::start_quietly(command, last_line)
+            .stderr(log.try_clone().expect("the log"));
+        let mut serving = Self::start_quietly(command, last_line);
+        serving.log = Some(log);
+        serving
     }
 
     /// The same, with whatever log the command has.
     pub fn start_quietly(command: &mut Command, last_line: &str) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().expect("the program");
+        let watchdog = Watchdog::of(&process);
         let mut stdout = BufReader::new(process.stdout.take().expect("its output"));
         let mut printed = String::new();
         let mut line = String::new();
@@ -121,6 +148,7 @@ impl Serving {
             }
             printed.push_str(&line);
         }
+        drop(watchdog);
         let (_, rest) = printed
             .split_once("127.0.0.1:")
             .unwrap_or_else(|| panic!("it does not serve: {printed}"));
@@ -130,6 +158,7 @@ impl Serving {
             process,
             port,
             printed,
+            log: None,
             _stdout: stdout,
         }
     }
@@ -164,5 +193,11 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if let Some(mut log) = self.log.take() {
+            let mut text = Vec::new();
+            log.rewind().expect("the log");
+            log.read_to_end(&mut text).expect("the log");
+            secrets::add_to_log(&text);
+        }
     }
 }
