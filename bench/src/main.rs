@@ -3,6 +3,7 @@
 
 mod capacity;
 mod checks;
+mod compare;
 mod django;
 mod hashes;
 mod http;
@@ -57,7 +58,8 @@ impl Plan {
 }
 
 type Part = fn(&Plan, &Path, &mut Report) -> Result<()>;
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
+    ("compare", compare::run),
     ("checks", checks::run),
     ("storm", storm::run),
     ("writes", writes::run),
@@ -91,7 +93,8 @@ fn main() -> Result<()> {
         }
     }
     if wanted.is_empty() {
-        wanted.extend(&PARTS);
+        // To compare takes a second binary.
+        wanted.extend(PARTS.iter().filter(|(name, _)| *name != "compare"));
     }
 
     let said: String = arguments.iter().map(|word| format!(" {word}")).collect();

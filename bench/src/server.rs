@@ -28,7 +28,11 @@ pub fn binary() -> PathBuf {
 
 /// Runs the binary with these settings and none of the caller's.
 pub fn command(database: &str, settings: &[Setting]) -> Command {
-    let mut command = Command::new(binary());
+    command_of(&binary(), database, settings)
+}
+
+fn command_of(binary: &Path, database: &str, settings: &[Setting]) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in env::vars() {
         if name.starts_with("PORTCULLIS_") {
             command.env_remove(name);
@@ -59,13 +63,23 @@ pub struct Server {
 
 impl Server {
     pub fn start(work: &Path, database: &str, settings: &[Setting]) -> Result<Self> {
+        Self::start_binary(&binary(), work, database, settings)
+    }
+
+    /// The same, of another binary.
+    pub fn start_binary(
+        binary: &Path,
+        work: &Path,
+        database: &str,
+        settings: &[Setting],
+    ) -> Result<Self> {
         let log = work.join("server.log");
         let started = Instant::now();
-        let mut child = command(database, settings)
+        let mut child = command_of(binary, database, settings)
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?)
             .spawn()
-            .with_context(|| format!("{} does not start; build it first", binary().display()))?;
+            .with_context(|| format!("{} does not start; build it first", binary.display()))?;
         let mut stdout = BufReader::new(child.stdout.take().context("no output to read")?);
         let address = match read_address(&mut stdout) {
             Ok(address) => address,

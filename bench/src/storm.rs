@@ -214,8 +214,7 @@ impl Spent {
         Ok(Self {
             hashing,
             answering: process::thread_seconds(server.pid(), "")? - hashing,
-            asking: process::cpu_seconds(std::process::id())?
-                - process::cpu_seconds(server.pid())?,
+            asking: process::cpu_seconds(std::process::id())? - process::cpu_seconds(server.pid())?,
         })
     }
 }
