@@ -11,7 +11,7 @@ use portcullis::auth::keyring::Keyring;
 use portcullis::auth::password::{self, Algorithm, Hasher};
 use portcullis::auth::{SessionKey, Token};
 use portcullis::django::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec, SessionData};
-use portcullis::http::authentication::token_in;
+use portcullis::http::request::authorization::token_in;
 use portcullis::models::UserId;
 use rand::SeedableRng;
 use rand::rngs::StdRng;

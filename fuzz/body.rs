@@ -5,8 +5,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::test::TestRequest;
 use futures_util::FutureExt;
-use portcullis::http::body::Body;
-use portcullis::http::error::ApiError;
+use portcullis::http::request::body::Body;
+use portcullis::http::response::error::ApiError;
 
 const NAMES: [&str; 4] = ["username", "password", "next", "csrfmiddlewaretoken"];
 

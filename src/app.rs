@@ -23,14 +23,15 @@ use self::connection::{Connection, Timeouts};
 use self::stop::{Signals, stop_by_signal};
 use crate::auth::{self, Auth, Clock};
 use crate::db::{Database, MigrateError, OpenError};
-use crate::http::client_ip::TrustedProxies;
 use crate::http::csrf::Csrf;
-use crate::http::headers;
-use crate::http::limits::Limits;
-use crate::http::server_state::ServerState;
-use crate::http::session_cookie::SessionCookie;
+use crate::http::middleware::headers;
+use crate::http::middleware::host::AllowedHosts;
+use crate::http::middleware::limits::Limits;
+use crate::http::middleware::server_state::ServerState;
+use crate::http::request::client_ip::TrustedProxies;
+use crate::http::session::cookie::SessionCookie;
 use crate::routes::{self, Services};
-use crate::settings::{AllowedHosts, Settings};
+use crate::settings::Settings;
 use crate::telemetry::RequestSpan;
 
 /// A connection that is being closed is read for so long, lest the client lose

@@ -1,11 +1,7 @@
-//! The endpoints, one file for each thing that a client does. A handler takes
-//! typed input, calls one verb of [`crate::auth`], and shapes the answer.
+//! The endpoints by audience, one file for each thing that a client does. A
+//! handler takes typed input, calls one verb of [`crate::auth`], and answers.
 
-pub mod account;
-pub mod health;
-pub mod login;
-pub mod logout;
+pub mod api;
 pub mod not_found;
-pub mod obtain_token;
-pub mod static_files;
-pub mod user;
+pub mod ops;
+pub mod pages;

@@ -1,22 +1,10 @@
-//! What handlers need to speak HTTP as Django and DRF speak it. No SQL.
+//! HTTP as Django and DRF speak it; no SQL. Calls go one way, and no two files
+//! call each other: `middleware -> session -> csrf -> request -> response`.
 
-pub mod authentication;
-pub mod body;
-pub mod client_ip;
-pub mod cookies;
+pub mod cookie_names;
 pub mod csrf;
-pub mod device_cookie;
-pub mod error;
-pub mod extract;
-pub mod headers;
-pub mod host;
-pub mod json;
-pub mod limits;
-pub mod negotiate;
-pub mod next_path;
-pub mod page;
-pub mod pages;
-pub mod server_state;
-pub mod session_cookie;
-pub mod session_store;
-pub mod view;
+pub mod endpoint;
+pub mod middleware;
+pub mod request;
+pub mod response;
+pub mod session;

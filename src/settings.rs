@@ -17,7 +17,6 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-pub use self::host::AllowedHosts;
 pub use self::keys::{KEYS, Key};
 pub use self::sources::Values;
 use crate::auth::Storage;
@@ -435,7 +434,7 @@ fn parse_cookie_name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 64 || !text.bytes().all(is_token) {
         return Err("a cookie name is 1 to 64 letters, digits, `_`, `-` or `.`".to_owned());
     }
-    if text == crate::http::csrf::COOKIE {
+    if text == crate::http::cookie_names::CSRF_COOKIE {
         return Err("csrftoken is the CSRF cookie's name".to_owned());
     }
     Ok(text.to_owned())

@@ -4,7 +4,7 @@
 use actix_web::http::header::{ACCEPT, HeaderValue};
 use actix_web::test::TestRequest;
 use libfuzzer_sys::fuzz_target;
-use portcullis::http::negotiate::{Format, Renderers, negotiate, wants_page};
+use portcullis::http::request::negotiate::{Format, Renderers, negotiate, wants_page};
 
 fuzz_target!(|text: &str| {
     let (accept, query) = text.split_once('\n').unwrap_or((text, ""));

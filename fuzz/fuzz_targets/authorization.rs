@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::auth::Token;
-use portcullis::http::authentication::token_in;
+use portcullis::http::request::authorization::token_in;
 
 fuzz_target!(|header: &[u8]| {
     let found = token_in(header);

@@ -5,7 +5,7 @@ use actix_web::cookie::Cookie;
 use actix_web::http::header::{COOKIE, HeaderValue};
 use actix_web::test::TestRequest;
 use libfuzzer_sys::fuzz_target;
-use portcullis::http::cookies::RequestCookies;
+use portcullis::http::request::cookies::RequestCookies;
 
 fuzz_target!(|bytes: &[u8]| {
     let headers: Vec<&[u8]> = bytes

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use portcullis::http::client_ip::TrustedProxies;
+use portcullis::http::request::client_ip::TrustedProxies;
 
 const NAME: HeaderName = HeaderName::from_static("x-forwarded-for");
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::settings::AllowedHosts;
+use portcullis::http::middleware::host::AllowedHosts;
 use url::Url;
 
 static HOSTS: LazyLock<AllowedHosts> = LazyLock::new(|| {

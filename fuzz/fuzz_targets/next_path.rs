@@ -3,7 +3,7 @@
 
 use actix_web::http::header::HeaderValue;
 use libfuzzer_sys::fuzz_target;
-use portcullis::http::next_path::{DEFAULT, NextPath};
+use portcullis::http::request::next_path::{DEFAULT, NextPath};
 use url::Url;
 
 fuzz_target!(|text: &str| {

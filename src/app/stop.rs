@@ -11,7 +11,7 @@ use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
-use crate::http::server_state::ServerState;
+use crate::http::middleware::server_state::ServerState;
 
 /// The signals that stop the server.
 pub struct Signals {

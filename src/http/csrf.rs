@@ -1,24 +1,19 @@
 //! Cross-site request forgery: Django's cookie and token, and the browser's
 //! own word (`Origin`, `Sec-Fetch-Site`) on where a request comes from.
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{
-    HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER, SET_COOKIE,
-};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, web};
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::http::Method;
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN, REFERER};
+use actix_web::{HttpMessage, HttpResponse, web};
 use url::Url;
 
-use super::cookies::RequestCookies;
-use super::error::ApiError;
-use super::session_cookie::expires_in;
-use crate::django::csrf::{FormatError, check_format, matches, new_secret};
+use super::cookie_names::{CSRF_COOKIE, CSRF_FIELD};
+use super::request::cookies::RequestCookies;
+use super::request::{body, payload};
+use super::response::error::ApiError;
+use super::response::set_cookie::SetCookie;
+use crate::django::csrf::{check_format, mask, matches, new_secret};
 
-/// Name of the cookie that holds the secret.
-pub const COOKIE: &str = "csrftoken";
-/// Name of the form field.
-pub const FIELD: &str = "csrfmiddlewaretoken";
 /// Django keeps the cookie for a year, to the week.
 const MAX_AGE: i64 = 31_449_600;
 
@@ -42,11 +37,16 @@ pub enum Site {
     Ours,
     /// Nothing: an old browser, or no browser at all.
     Unknown,
-    /// From somebody else's page.
+    /// From another site's page.
     Foreign,
 }
 
 impl Csrf {
+    /// Whether browsers see https.
+    pub fn is_https(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+
     /// Judges `Origin`, and where there is none, `Sec-Fetch-Site`.
     pub fn site(&self, headers: &HeaderMap) -> Site {
         if let Some(origin) = headers.get(ORIGIN) {
@@ -66,10 +66,8 @@ impl Csrf {
         }
     }
 
-    /// Django's whole check of a write that a session authenticates.
-    ///
     /// `field` is the form's token, which goes before the header's.
-    pub fn check(
+    fn check(
         &self,
         headers: &HeaderMap,
         cookie: Option<&str>,
@@ -91,11 +89,11 @@ impl Csrf {
                 ))
             };
         }
-        if self.public_url.scheme() == "https" {
+        if self.is_https() {
             self.check_referer(headers)
                 .map_err(|reason| format!("Referer checking failed - {reason}"))?;
         }
-        // Django stops here; what a browser adds is taken as well.
+        // Django stops here; we also take the browser's own word.
         if self.site(headers) == Site::Foreign {
             return Err("the browser says that the request is cross-site.".to_owned());
         }
@@ -149,77 +147,110 @@ fn check_token(
     field: Option<&str>,
 ) -> Result<(), String> {
     let cookie = cookie.ok_or("CSRF cookie not set.")?;
-    check_format(cookie).map_err(|error| format!("CSRF cookie {}.", problem(error)))?;
+    check_format(cookie).map_err(|error| format!("CSRF cookie {error}"))?;
     let header = headers
         .get(HEADER)
         .map(|value| value.to_str().unwrap_or("?"));
     let field = field.filter(|text| !text.is_empty());
-    let (sent, place) = match (field, header) {
+    let (sent, source) = match (field, header) {
         (Some(field), _) => (field, "POST"),
         (None, Some(header)) => (header, "the 'X-Csrftoken' HTTP header"),
         (None, None) => return Err("CSRF token missing.".to_owned()),
     };
-    let from = |problem: &str| format!("CSRF token from {place} {problem}.");
-    check_format(sent).map_err(|error| from(problem(error)))?;
+    check_format(sent).map_err(|error| format!("CSRF token from {source} {error}"))?;
     if matches(sent, cookie) {
         Ok(())
     } else {
-        Err(from("incorrect"))
+        Err(format!("CSRF token from {source} incorrect."))
     }
 }
 
-fn problem(error: FormatError) -> &'static str {
-    match error {
-        FormatError::IncorrectLength => "has incorrect length",
-        FormatError::InvalidCharacters => "has invalid characters",
+/// Django's check of a write that a session authenticates. The token may be in a
+/// form, so the body is read, and put back for the handler.
+pub async fn check(request: &mut ServiceRequest) -> Result<(), ApiError> {
+    let mut field = None;
+    if request.method() == Method::POST && body::is_form(request.headers()) {
+        let bytes = payload::received(request.take_payload()).await?;
+        let form = body::parse_form(request.headers(), bytes.clone()).await;
+        field = form.and_then(|form| form.text(CSRF_FIELD).map(str::to_owned));
+        request.set_payload(Payload::from(bytes));
+    }
+    let cookie = RequestCookies::from_extensions(request).csrf;
+    policy(request)?.check(request.headers(), cookie.as_deref(), field.as_deref())
+}
+
+/// Refuses a login that a page of another site has sent.
+pub fn forbid_other_sites(request: &ServiceRequest) -> Result<(), ApiError> {
+    match policy(request)?.site(request.headers()) {
+        Site::Ours | Site::Unknown => Ok(()),
+        Site::Foreign => Err(ApiError::Forbidden(
+            "CSRF Failed: a page of another site may not log in here.".to_owned(),
+        )),
     }
 }
 
-/// Gives the browser this secret.
-pub fn give(headers: &mut HeaderMap, secret: &str, csrf: &Csrf) {
-    let secure = match csrf.public_url.scheme() {
-        "https" => "; Secure",
-        _ => "",
-    };
-    let text = format!(
-        "{COOKIE}={secret}; expires={}; Max-Age={MAX_AGE}; Path=/; SameSite=Lax{secure}",
-        expires_in(MAX_AGE)
-    );
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        headers.append(SET_COOKIE, value);
-    }
+/// Whether no other site can have made a browser send this request: it has no
+/// CSRF cookie, and does not say where it comes from.
+pub fn is_program(request: &ServiceRequest) -> Result<bool, ApiError> {
+    let has_cookie = RequestCookies::from_extensions(request).csrf.is_some();
+    Ok(!has_cookie && policy(request)?.site(request.headers()) == Site::Unknown)
+}
+
+fn policy(request: &ServiceRequest) -> Result<&Csrf, ApiError> {
+    request
+        .app_data::<web::Data<Csrf>>()
+        .map(|csrf| csrf.get_ref())
+        .ok_or(ApiError::Unavailable)
 }
 
 /// Gives the browser a new secret, as Django does at each login: a token that
 /// was known before the login is void after it.
-pub fn rotate(response: &mut HttpResponse, csrf: &Csrf) {
-    let secret = new_secret(&mut rand::rng());
-    give(response.headers_mut(), &secret, csrf);
+pub fn rotate(headers: &mut HeaderMap, csrf: &Csrf) {
+    give(headers, &new_secret(&mut rand::rng()), csrf);
 }
 
-/// The middleware: a cookie that cannot be a secret is replaced with any
-/// answer, as Django does it, or its browser could never write again.
-pub async fn replace_malformed(
-    csrf: web::Data<Csrf>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let is_malformed = request
-        .extensions()
-        .get::<RequestCookies>()
-        .and_then(|cookies| cookies.csrf.as_deref())
-        .is_some_and(|text| check_format(text).is_err());
-    let mut response = next.call(request).await?;
-    if is_malformed && !is_given(response.headers()) {
-        let secret = new_secret(&mut rand::rng());
-        give(response.headers_mut(), &secret, &csrf);
+fn give(headers: &mut HeaderMap, secret: &str, csrf: &Csrf) {
+    let cookie = SetCookie {
+        name: CSRF_COOKIE,
+        value: secret,
+        max_age: MAX_AGE,
+        http_only: false,
+        secure: csrf.is_https(),
+    };
+    cookie.append_to(headers);
+}
+
+/// The secret behind a page's forms: the browser's, or a new one.
+pub struct FormSecret<'a> {
+    csrf: &'a Csrf,
+    secret: String,
+    is_new: bool,
+}
+
+impl<'a> FormSecret<'a> {
+    /// Takes the secret out of the browser's cookie, if it is a good one.
+    pub fn of(request: &impl HttpMessage, csrf: &'a Csrf) -> Self {
+        let cookie = RequestCookies::from_extensions(request)
+            .csrf
+            .filter(|text| text.len() == 32 && check_format(text).is_ok());
+        let is_new = cookie.is_none();
+        Self {
+            csrf,
+            secret: cookie.unwrap_or_else(|| new_secret(&mut rand::rng())),
+            is_new,
+        }
     }
-    Ok(response)
-}
 
-fn is_given(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(SET_COOKIE)
-        .filter_map(|value| value.as_bytes().strip_prefix(COOKIE.as_bytes()))
-        .any(|rest| rest.starts_with(b"="))
+    /// The text for one form's hidden field, masked anew each time.
+    pub fn token(&self) -> String {
+        mask(&self.secret, &mut rand::rng())
+    }
+
+    /// Gives the browser the cookie, if it has none.
+    pub fn set_on(&self, mut response: HttpResponse) -> HttpResponse {
+        if self.is_new {
+            give(response.headers_mut(), &self.secret, self.csrf);
+        }
+        response
+    }
 }

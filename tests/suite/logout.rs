@@ -5,7 +5,7 @@ use std::cell::Cell;
 use actix_session::storage::{SessionKey as StoreKey, SessionStore};
 use actix_web::cookie::time::Duration;
 use each_database::each_database;
-use portcullis::http::session_store::DjangoSessionStore;
+use portcullis::http::session::store::DjangoSessionStore;
 use reqwest::{Method, RequestBuilder};
 
 use crate::support::app::{Answer, PASSWORD, TestApp};

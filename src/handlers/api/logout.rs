@@ -1,0 +1,26 @@
+//! Logging out: the reference app's `LogoutView`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use crate::auth::{Auth, Client};
+use crate::http::request::current_user::CurrentUser;
+use crate::http::response::error::ApiError;
+use crate::http::response::json;
+use crate::http::session::browser_session::BrowserSession;
+
+/// `POST /api/v1/logout/` and `POST /logout/`: the token and the session end
+/// together. The body is not read.
+pub async fn submit_logout(
+    auth: web::Data<Auth>,
+    user: CurrentUser,
+    session: BrowserSession,
+    client: Client,
+) -> Result<HttpResponse, ApiError> {
+    auth.log_out(&user.user, session.give_up_key(), &client)
+        .await?;
+    session.end();
+    let answer = json!({"message": "Logged out successfully"});
+    Ok(json::response(StatusCode::OK, &answer))
+}

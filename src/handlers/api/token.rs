@@ -1,0 +1,88 @@
+//! DRF's own `obtain_auth_token`, with its own messages.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde_json::{Map, Value, json};
+
+use crate::auth::{Auth, AuthError, Client, Credentials};
+use crate::http::request::body::Body;
+use crate::http::response::error::ApiError;
+use crate::http::response::json;
+
+const BAD_LOGIN: &str = "Unable to log in with provided credentials.";
+
+/// `POST /api-token-auth/`: the user's token, and no session.
+///
+/// # Errors
+///
+/// 400 with DRF's field errors, or `non_field_errors` for a refused login.
+pub async fn obtain_token(
+    auth: web::Data<Auth>,
+    client: Client,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let credentials = validate(&body)?;
+    match auth.obtain_token(&credentials, &client).await {
+        Ok(token) => Ok(json::response(
+            StatusCode::OK,
+            &json!({"token": token.expose()}),
+        )),
+        Err(AuthError::InvalidCredentials) => Err(non_field_error(BAD_LOGIN)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn non_field_error(message: &str) -> ApiError {
+    ApiError::BadRequest(json!({"non_field_errors": [message]}))
+}
+
+fn validate(body: &Body) -> Result<Credentials, ApiError> {
+    if let Body::Json(value) = body {
+        let kind = match value {
+            Value::Object(_) => None,
+            Value::Null => return Err(non_field_error("No data provided")),
+            Value::Array(_) => Some("list"),
+            Value::String(_) => Some("str"),
+            Value::Bool(_) => Some("bool"),
+            Value::Number(number) if number.is_f64() => Some("float"),
+            Value::Number(_) => Some("int"),
+        };
+        if let Some(kind) = kind {
+            return Err(non_field_error(&format!(
+                "Invalid data. Expected a dictionary, but got {kind}."
+            )));
+        }
+    }
+    let username = char_field(body.get("username"), true);
+    let password = char_field(body.get("password"), false);
+    match (username, password) {
+        (Ok(username), Ok(password)) => Ok(Credentials::new(Some(username), Some(password))),
+        (username, password) => {
+            let mut errors = Map::new();
+            for (name, result) in [("username", username), ("password", password)] {
+                if let Err(message) = result {
+                    errors.insert(name.to_owned(), json!([message]));
+                }
+            }
+            Err(ApiError::BadRequest(Value::Object(errors)))
+        }
+    }
+}
+
+/// DRF's `CharField`, but that a number is no text: see docs/django.md.
+fn char_field(value: Option<&Value>, trims: bool) -> Result<String, &'static str> {
+    let text = match value {
+        None => return Err("This field is required."),
+        Some(Value::Null) => return Err("This field may not be null."),
+        Some(Value::String(text)) if trims => text.trim(),
+        Some(Value::String(text)) => text,
+        Some(_) => return Err("Not a valid string."),
+    };
+    if text.is_empty() {
+        Err("This field may not be blank.")
+    } else if text.contains('\0') {
+        Err("Null characters are not allowed.")
+    } else {
+        Ok(text.to_owned())
+    }
+}

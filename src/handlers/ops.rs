@@ -1,0 +1,4 @@
+//! For those who run the service, and the files that pages need.
+
+pub mod health;
+pub mod static_files;

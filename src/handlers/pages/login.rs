@@ -1,0 +1,72 @@
+//! The login page and its form.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use crate::auth::{Auth, AuthError, Client};
+use crate::http::request::body::Body;
+use crate::http::request::next_path::NextPath;
+use crate::http::response::error::ApiError;
+use crate::http::response::pages::{LoginPage, html, see_other};
+use crate::http::session::browser_session::BrowserSession;
+
+const WRONG: &str = "The username or the password is not right.";
+
+/// The part of the query that the login page reads.
+#[derive(Deserialize)]
+pub struct LoginQuery {
+    #[serde(default)]
+    next: String,
+}
+
+/// `GET /login/`: the form, also for someone who is logged in and wants to
+/// change users.
+pub async fn show_login(
+    session: BrowserSession,
+    query: Option<web::Query<LoginQuery>>,
+) -> HttpResponse {
+    let next = NextPath::parse(query.as_ref().map_or("", |query| &query.next));
+    form(StatusCode::OK, &session, &next, "", None)
+}
+
+/// `POST /login/` from the form: on to `next`, or the form again with one
+/// error that does not say what was wrong.
+pub async fn submit_login(
+    auth: web::Data<Auth>,
+    session: BrowserSession,
+    client: Client,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let credentials = body.credentials()?;
+    let next = NextPath::parse(body.text("next").unwrap_or_default());
+    let login = auth
+        .log_in(&credentials, session.key().cloned(), &client)
+        .await;
+    match login {
+        Ok(login) => Ok(session.start(see_other(next.or_default()), &login, &client)),
+        Err(AuthError::InvalidCredentials) => {
+            let username = body.text("username").unwrap_or_default();
+            let status = StatusCode::BAD_REQUEST;
+            Ok(form(status, &session, &next, username, Some(WRONG)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn form(
+    status: StatusCode,
+    session: &BrowserSession,
+    next: &NextPath,
+    username: &str,
+    error: Option<&str>,
+) -> HttpResponse {
+    let secret = session.form_secret();
+    let page = LoginPage {
+        csrf_token: &secret.token(),
+        next: next.as_str(),
+        username,
+        error,
+    };
+    secret.set_on(html(status, &page))
+}

@@ -1,0 +1,87 @@
+//! What is fixed about an endpoint. The route tables are lists of these; the
+//! routes, the answer to OPTIONS and the access test are all made from them.
+
+use actix_web::http::Method;
+use actix_web::{Route, guard, web};
+
+use super::request::negotiate::Renderers;
+
+/// Who may call an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// Anyone, as to log in; not a form or script of another site.
+    Anyone,
+    /// Someone who is logged in; a session must bring its CSRF token to write.
+    LoggedIn,
+}
+
+/// An endpoint of the API, as DRF has them: its middleware is [`super::middleware::view`].
+#[derive(Debug)]
+pub struct View {
+    /// The name in the answer to OPTIONS.
+    pub name: &'static str,
+    /// The paths, with the final slash; they are served without it, too.
+    pub paths: &'static [&'static str],
+    /// The methods, as the `Allow` header lists them.
+    pub allow: &'static str,
+    /// Who may call it.
+    pub permission: Permission,
+    /// What it can answer in.
+    pub renderers: Renderers,
+    /// The media types of bodies that it reads.
+    pub parsers: &'static [&'static str],
+    /// The handlers; the middleware has checked the method.
+    pub routes: fn() -> Vec<Route>,
+}
+
+impl View {
+    /// Whether it takes this method.
+    pub fn allows(&self, method: &Method) -> bool {
+        lists(self.allow, method)
+    }
+
+    /// Whether it only reads, and so needs no session next to a token.
+    pub fn only_reads(&self) -> bool {
+        methods(self.allow).all(|name| matches!(name, "GET" | "HEAD" | "OPTIONS"))
+    }
+}
+
+/// A page, for browsers that want HTML: its middleware is [`super::middleware::page`].
+#[derive(Debug)]
+pub struct Page {
+    /// The path, with the final slash; it is served without it, too.
+    pub path: &'static str,
+    /// The methods, as the `Allow` header lists them.
+    pub allow: &'static str,
+    /// Who may see it; others are sent to the login.
+    pub permission: Permission,
+    /// The handlers.
+    pub routes: fn() -> Vec<Route>,
+}
+
+impl Page {
+    /// Whether it takes this method.
+    pub fn allows(&self, method: &Method) -> bool {
+        lists(self.allow, method)
+    }
+}
+
+/// The methods of an `Allow` header.
+pub fn methods(allow: &str) -> impl Iterator<Item = &str> {
+    allow.split(", ")
+}
+
+fn lists(allow: &str, method: &Method) -> bool {
+    methods(allow).any(|name| name == method.as_str())
+}
+
+/// A path as it is served: with and without its final slash.
+pub fn spellings(path: &str) -> impl Iterator<Item = &str> {
+    let bare = path.trim_end_matches('/');
+    [path, bare].into_iter().filter(|path| !path.is_empty())
+}
+
+/// A route for GET, and for HEAD, whose answer goes out without its body.
+pub fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}

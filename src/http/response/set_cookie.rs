@@ -1,0 +1,53 @@
+//! `Set-Cookie` headers, as Django writes them.
+
+use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use chrono::{TimeDelta, Utc};
+
+/// A cookie for the whole site, `SameSite=Lax`.
+pub struct SetCookie<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its value; `""` with quotes where Django removes a cookie.
+    pub value: &'a str,
+    /// Seconds that browsers keep it; 0 removes it.
+    pub max_age: i64,
+    /// Whether scripts may not read it.
+    pub http_only: bool,
+    /// Whether browsers send it over https only.
+    pub secure: bool,
+}
+
+impl SetCookie<'_> {
+    /// Adds the cookie to an answer.
+    pub fn append_to(&self, headers: &mut HeaderMap) {
+        let (name, value, max_age) = (self.name, self.value, self.max_age);
+        let expires = expires_in(max_age);
+        let http_only = if self.http_only { "HttpOnly; " } else { "" };
+        let secure = if self.secure { "; Secure" } else { "" };
+        append(
+            headers,
+            &format!(
+                "{name}={value}; expires={expires}; {http_only}Max-Age={max_age}; Path=/; SameSite=Lax{secure}"
+            ),
+        );
+    }
+}
+
+/// Adds a cookie that is written already.
+pub fn append(headers: &mut HeaderMap, cookie: &str) {
+    // Names are checked at the start, and values are ours: all ASCII.
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        headers.append(SET_COOKIE, value);
+    }
+}
+
+fn expires_in(seconds: i64) -> String {
+    if seconds == 0 {
+        return "Thu, 01 Jan 1970 00:00:00 GMT".to_owned();
+    }
+    let now = Utc::now();
+    let then = now.checked_add_signed(TimeDelta::seconds(seconds));
+    then.unwrap_or(now)
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
+}

@@ -1,0 +1,66 @@
+//! Pages for people at a browser. To add one, add a [`Page`] to the table.
+
+use actix_web::guard::{self, GuardContext};
+use actix_web::middleware::from_fn;
+use actix_web::{Resource, Scope, web};
+
+use crate::handlers::pages::{account, login, logout};
+use crate::http::endpoint::{Page, Permission, get, spellings};
+use crate::http::middleware::page;
+use crate::http::request::negotiate;
+
+/// The table.
+pub static PAGES: [Page; 4] = [
+    Page {
+        path: "/login/",
+        allow: "GET, HEAD, POST",
+        permission: Permission::Anyone,
+        routes: || {
+            vec![
+                get().to(login::show_login),
+                web::post().to(login::submit_login),
+            ]
+        },
+    },
+    Page {
+        path: "/logout/",
+        allow: "POST",
+        permission: Permission::Anyone,
+        routes: || vec![web::post().to(logout::submit_logout)],
+    },
+    Page {
+        path: "/account/",
+        allow: "GET, HEAD, POST",
+        permission: Permission::LoggedIn,
+        routes: || {
+            vec![
+                get().to(account::show_account),
+                web::post().to(account::show_token),
+            ]
+        },
+    },
+    Page {
+        path: "/",
+        allow: "GET, HEAD",
+        permission: Permission::Anyone,
+        routes: || vec![get().to(account::to_account)],
+    },
+];
+
+/// Adds all pages. Clients that do not want HTML go on to the views.
+pub fn mount(scope: Scope) -> Scope {
+    let paths = PAGES
+        .iter()
+        .flat_map(|page| spellings(page.path).map(move |path| (page, path)));
+    paths.fold(scope, |scope, (page, path)| {
+        let routes = (page.routes)().into_iter();
+        let resource = routes.fold(web::resource(path), Resource::route);
+        scope.service(resource.guard(guard::fn_guard(wants_page)).wrap(from_fn(
+            move |request, next| page::serve(page, request, next),
+        )))
+    })
+}
+
+fn wants_page(context: &GuardContext<'_>) -> bool {
+    negotiate::wants_page(context.head())
+}
