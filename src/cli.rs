@@ -3,9 +3,8 @@
 //! Exit codes: 0 done; 1 could not be done, with one line on standard error
 //! that says why; 2 the command line itself is wrong.
 
-/// Prints a line on standard output, in the place of the standard macro, which
-/// panics when nobody reads it any more: `portcullis check | head -1` is no
-/// failure, and a server goes on serving.
+/// Prints a line on standard output. The standard macro panics when the reader is
+/// gone, but `portcullis check | head -1` is no failure, and a server must serve on.
 macro_rules! println {
     () => {
         $crate::cli::print_line(format_args!(""))
@@ -64,7 +63,7 @@ enum Command {
     Changepassword(users::ChangePasswordArgs),
     /// Print a user's API token, making it if there is none
     Token(users::TokenArgs),
-    /// Failed logins: show them, or forget them
+    /// Show or clear failed logins
     #[command(subcommand)]
     Throttle(throttle::ThrottleCommand),
     /// Delete expired sessions
@@ -72,13 +71,13 @@ enum Command {
     /// Seal the plaintext keys that Django left
     ///
     /// In small steps, while requests are answered; it can be stopped and run
-    /// again at any time. Tokens and cookies that are out there keep working.
+    /// again at any time. Tokens and cookies in use keep working.
     Seal,
     /// Print the effective settings and say what is wrong with them
     Check(check::CheckArgs),
 }
 
-/// Names the file of settings, in the place of `portcullis.toml`.
+/// Names the file of settings, instead of `portcullis.toml`.
 const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
 
 /// Why a command was not done; one line.
@@ -88,7 +87,7 @@ pub(crate) enum CliError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("the database did not do it: {0}")]
+    #[error("the database failed: {0}")]
     Database(#[from] DatabaseError),
     #[error("{0}")]
     Auth(#[from] AuthError),
@@ -121,7 +120,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Whether something that was to be printed is neither written nor unwanted.
+/// Whether output could not be written, for another reason than a closed pipe.
 static OUTPUT_IS_LOST: AtomicBool = AtomicBool::new(false);
 
 fn print_line(line: std::fmt::Arguments<'_>) {
@@ -134,10 +133,10 @@ fn print_line(line: std::fmt::Arguments<'_>) {
     }
 }
 
-/// One line, whatever a driver may have put into its message.
+/// Prints one line, even if a driver's message has several.
 fn complain(problem: &dyn std::fmt::Display) {
     let line = problem.to_string().replace('\n', " ");
-    // If that cannot be written either, the exit code is what is left.
+    // If standard error fails too, the exit code is what is left.
     let _ = writeln!(std::io::stderr(), "portcullis: {line}");
 }
 
@@ -228,7 +227,7 @@ fn values(matches: &ArgMatches) -> Result<Values, CliError> {
         .with_file(&path, must_exist)?)
 }
 
-/// The file of settings, and whether it has to be there.
+/// The file of settings, and whether it must exist.
 fn config_file() -> (PathBuf, bool) {
     match std::env::var_os(CONFIG_VARIABLE) {
         Some(named) => (named.into(), true),
@@ -236,7 +235,7 @@ fn config_file() -> (PathBuf, bool) {
     }
 }
 
-/// The variables that are text; our own have to be.
+/// The variables that are text; ours must be.
 fn environment() -> Result<Vec<(String, String)>, CliError> {
     let is_ours = |name: &str| {
         name != CONFIG_VARIABLE && (name.starts_with("PORTCULLIS_") || name == "DATABASE_URL")

@@ -4,8 +4,8 @@
 //! SQLite is read inline, on a `query_only` connection of the calling thread
 //! (a hop to a blocking pool costs more than the look-up), and written by one
 //! thread that commits many jobs at once. PostgreSQL is read and written
-//! through an r2d2 pool, on blocking threads. No SQL stands here but what a
-//! connection needs at its start, and what [`inspect`] asks about the database.
+//! through an r2d2 pool, on blocking threads. The only SQL here sets connections
+//! up, and asks about the database itself ([`inspect`]).
 
 mod cached;
 pub mod inspect;
@@ -31,8 +31,8 @@ pub use self::setup::{Required, Setup};
 use self::sqlite::Durability;
 pub use self::url::DatabaseUrl;
 
-/// How long a statement waits for somebody else's lock before the request is
-/// answered with 503.
+/// How long a statement waits for another's lock before the request is answered
+/// with 503.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// A borrowed connection to either database. Queries are written once and
@@ -46,9 +46,8 @@ pub enum Connection<'a> {
 
 /// Runs the same Diesel expression on whichever connection this is.
 ///
-/// Each arm is compiled for its own backend, so everything Diesel offers there
-/// (`on_conflict`, `returning`) can be used, at the cost of neither a dynamic
-/// backend nor a second spelling of the query.
+/// Each arm is compiled for its own backend, so the query is written once and can
+/// use everything that Diesel offers there (`on_conflict`, `returning`).
 macro_rules! on {
     ($connection:expr, $c:ident => $body:expr) => {
         match $connection {
@@ -87,7 +86,7 @@ impl Connection<'_> {
         match work(self) {
             Ok(value) => self.commit().map(|()| value),
             Err(error) => {
-                // The first error is the one worth telling.
+                // The first error is the one to report.
                 let _ = self.rollback();
                 Err(error)
             }
@@ -95,8 +94,8 @@ impl Connection<'_> {
     }
 }
 
-/// Diesel's transaction manager by short names: [`Connection`] lends itself to
-/// closures, which Diesel's own `transaction` cannot do for an enum.
+/// Diesel's transaction manager by short names. Diesel's own `transaction` takes no
+/// enum of connections.
 mod manager {
     use diesel::connection::{Connection, TransactionManager};
     use diesel::prelude::QueryResult;
@@ -112,10 +111,10 @@ mod manager {
     }
 }
 
-/// The database did not answer, or not in time: 503, whatever the reason.
+/// The database did not answer, or not in time.
 ///
-/// There is one variant on purpose. A query of ours that the database refuses
-/// is as much out of the client's hands as a database that is gone, and in
+/// The variants are for the log: to a client each of them is 503. A client can do
+/// as little about a query that fails as about a database that is gone, and in
 /// neither case may a request pass.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -134,10 +133,10 @@ pub enum DatabaseError {
     /// A connection could not be opened.
     #[error("{0}")]
     Connect(#[from] diesel::ConnectionError),
-    /// There is no connection, and the last try to make one failed.
+    /// There is no connection, and the last attempt to connect failed.
     #[error("no database connection: {0}")]
     Down(String),
-    /// One failure for all who were waiting for the same query.
+    /// The failure of a query that several look-ups shared.
     #[error(transparent)]
     Shared(Arc<DatabaseError>),
     /// The database refused a statement.
@@ -145,7 +144,7 @@ pub enum DatabaseError {
     Query(#[from] diesel::result::Error),
 }
 
-/// Why a database could not be opened at start; one line that names the thing.
+/// Why a database could not be opened at start, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file or server could not be reached.
@@ -156,7 +155,7 @@ pub enum OpenError {
         /// What the driver said.
         reason: String,
     },
-    /// A table of the project that we were pointed at is not there.
+    /// A table of Django's that must exist does not.
     #[error(
         "{because}, but {url} has no {table} with Django's columns ({reason}); check the name, or run `manage.py migrate` there first"
     )]
@@ -218,7 +217,7 @@ impl Database {
         }
     }
 
-    /// Runs a read. Nothing it does to the database is kept.
+    /// Runs a read; `work` must not write.
     ///
     /// On SQLite it runs at once, on the calling thread: look-ups by key only.
     pub async fn read<T: Send + 'static>(
@@ -257,10 +256,11 @@ impl Database {
         }
     }
 
-    /// The same for a write that nobody is told of: it holds for everybody, also
-    /// after a kill, but a loss of power in the next moments may undo it.
+    /// The same for a write that no answer reports. Every process sees it and it
+    /// survives a kill, but a loss of power right after it may undo it.
     ///
-    /// On PostgreSQL it is like any other: to say it would take a statement more.
+    /// On PostgreSQL it is like any other write: to relax it would take another
+    /// statement.
     pub async fn write_unsynced<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
@@ -271,14 +271,14 @@ impl Database {
         }
     }
 
-    /// Runs a write that tidies up, unless another process is tidying up just
-    /// now: `None` then.
+    /// Runs a write that deletes expired rows; `None` if another process is doing
+    /// that now.
     pub async fn sweep<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<Option<T>, DatabaseError> {
         self.write(|c| match c {
-            // Its one writer at a time is lock enough.
+            // One writer at a time is lock enough.
             Connection::Sqlite(_) => work(c).map(Some),
             Connection::Postgres(connection) => {
                 if postgres::try_lock(connection)? {
@@ -291,11 +291,10 @@ impl Database {
         .await
     }
 
-    /// Applies the pending migrations; of many processes one does, the others
-    /// wait for it.
+    /// Applies the pending migrations. One process does, the others wait for it.
     ///
-    /// Without `makes_djangos`, where the user table is another project's, only the
-    /// tables are made that Django does not know.
+    /// Without `makes_djangos`, which is for another project's user table, it only
+    /// makes the tables that Django does not know.
     pub fn migrate(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>, MigrateError> {
         migrations::run(url, makes_djangos)
     }

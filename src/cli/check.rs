@@ -1,7 +1,7 @@
 //! `portcullis check`: the effective settings, and what is wrong with them.
 //!
-//! It changes nothing: no file is made, no migration run. What it says of
-//! settings that are unsafe in production stands in `docs/deployment.md`.
+//! It changes nothing: it makes no file and runs no migration. `docs/deployment.md`
+//! lists what it says about unsafe settings.
 
 mod database;
 mod deploy;
@@ -18,13 +18,12 @@ use crate::settings::Settings;
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// Also say what is fine on a desk and not in production
+    /// Also name the settings that are unsafe in production
     #[arg(long)]
     deploy: bool,
 }
 
-/// Something to say of the settings, in one line: what is so, why that is bad,
-/// and what to do.
+/// A finding, in one line: what is wrong, why it matters, and what to do.
 struct Finding {
     severity: Severity,
     text: String,
@@ -32,9 +31,9 @@ struct Finding {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Severity {
-    /// Must be mended.
+    /// Must be fixed.
     Warning,
-    /// Should be known; there are good reasons to leave it.
+    /// Worth knowing; there are good reasons to leave it.
     Note,
 }
 
@@ -76,8 +75,8 @@ pub(super) async fn check(
         );
     }
     println!();
-    // The files first: to open a database makes files beside it. And one that
-    // is away hides nothing of the rest.
+    // The files first, because opening a database makes files beside it. A database
+    // that is away hides none of the other findings.
     let mut findings = Vec::new();
     if args.deploy {
         findings.extend(deploy::findings(settings));

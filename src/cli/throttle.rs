@@ -16,7 +16,7 @@ const SHOWN: i64 = 1000;
 pub(super) enum ThrottleCommand {
     /// Show which accounts and networks have failed logins, worst first
     List,
-    /// Forget failed logins, so that the next one is looked at
+    /// Clear failed logins, so that the next attempt is checked
     Clear(ClearArgs),
 }
 
@@ -28,7 +28,7 @@ pub(super) struct ClearArgs {
     /// Failures from the network of this address
     #[arg(long)]
     address: Option<IpAddr>,
-    /// Everybody's failures
+    /// All failures
     #[arg(long)]
     all: bool,
 }
@@ -54,7 +54,7 @@ async fn list(settings: &Settings) -> Result<(), CliError> {
         "failures", "blocked", "account"
     );
     for row in rows {
-        // A name that Django allowed may hold anything but a NUL.
+        // A name from Django may hold anything but a NUL.
         let account = row.account.escape_debug().to_string();
         println!(
             "{:>8}  {:>9}  {account:24} {}",

@@ -21,11 +21,11 @@ use super::{Connection, DatabaseError, LOCK_WAIT, OpenError, Setup};
 
 /// Writes that may wait for the writer thread.
 const QUEUE: usize = 1024;
-/// Jobs in one commit. Beyond that the fsync is no longer what costs.
+/// Jobs in one commit. With more, the fsync is no longer the main cost.
 const GROUP: usize = 64;
 
-/// Before all else: it drops what is temporary. The copies that undo a savepoint
-/// would otherwise go through a file, with all that is in the pages.
+/// First, because it drops temporary tables. In a file, the copies that undo a
+/// savepoint would hold what is in the pages.
 const FIRST_PRAGMA: &str = "PRAGMA temp_store = MEMORY";
 
 const WRITER_PRAGMAS: &str = "
@@ -43,17 +43,17 @@ const READER_PRAGMAS: &str = "
     PRAGMA trusted_schema = OFF;
     PRAGMA query_only = ON;";
 
-/// What a commit outlives.
+/// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Durability {
-    /// The end of the process: what it wrote is the system's then.
+    /// The end of the process: the system has what it wrote.
     Unsynced,
     /// The loss of power too.
     Synced,
 }
 
 impl Durability {
-    /// The next commits are to be so. Between transactions only.
+    /// Applies to the next commits; only between transactions.
     fn set(self, connection: &mut SqliteConnection) -> QueryResult<()> {
         connection.batch_execute(match self {
             Self::Unsynced => "PRAGMA synchronous = NORMAL",
@@ -62,7 +62,7 @@ impl Durability {
     }
 }
 
-/// Tells the caller what has come of a job, once the group is committed or has failed.
+/// Tells the caller the outcome of a job, once its group is committed or has failed.
 type Reply = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
 
 /// One queued write.
@@ -166,8 +166,8 @@ impl Sqlite {
 }
 
 /// The first connection of the process. It may have to switch the file to the
-/// write-ahead log, and SQLite does not wait for a lock to do that: with others
-/// starting at the same moment, somebody has to try again.
+/// write-ahead log, and SQLite does not wait for a lock to do that: where several
+/// processes start at once, this tries again.
 fn connect_patiently(path: &Path) -> ConnectionResult<SqliteConnection> {
     let started = Instant::now();
     loop {
@@ -185,13 +185,13 @@ fn is_locked(error: &ConnectionError) -> bool {
 }
 
 fn connect(path: &Path, pragmas: &str, setup: Option<&str>) -> ConnectionResult<SqliteConnection> {
-    // Diesel turns `sqlite://p` into SQLite's `file:p`; a bare path it leaves
-    // alone, so that no character of a path has a meaning of its own.
+    // Diesel turns `sqlite://p` into SQLite's `file:p`. It leaves a bare path
+    // alone, so no character in it is special.
     let path = path.to_str().ok_or_else(|| {
         ConnectionError::BadConnection("the database path is not valid UTF-8".to_owned())
     })?;
     let mut connection = SqliteConnection::establish(path)?;
-    // The set-up comes first: a connection that only reads cannot make a view.
+    // The set-up comes first: a read-only connection cannot make a view.
     for statements in [FIRST_PRAGMA].into_iter().chain(setup).chain([pragmas]) {
         connection
             .batch_execute(statements)
@@ -224,8 +224,8 @@ impl Writer {
     }
 
     fn write_group(&mut self, group: Vec<Job>) {
-        // A client that has waited for the lock that long has been given up on,
-        // and behind a stuck lock the queue must drain, not wait in turn.
+        // The client has given up by now, and behind a stuck lock the queue must
+        // drain instead of waiting job by job.
         let (group, late): (Vec<_>, Vec<_>) = group
             .into_iter()
             .partition(|job| job.queued.elapsed() < LOCK_WAIT);
@@ -242,7 +242,7 @@ impl Writer {
         let connection = &mut self.connection;
         let mut replies = Vec::with_capacity(group.len());
         for job in group {
-            // A job that panics loses its savepoint and its answer, nobody else's.
+            // A job that panics loses only its own savepoint and answer.
             let mut lent = Connection::Sqlite(connection);
             match catch_unwind(AssertUnwindSafe(|| (job.work)(Some(&mut lent)))) {
                 Ok(reply) => replies.push(reply),
@@ -264,7 +264,7 @@ impl Writer {
     }
 }
 
-/// The writer thread: takes what waits, does it all, commits once, answers.
+/// The writer thread: takes the waiting jobs, does them, commits once, answers.
 fn write_jobs(
     mut writer: Writer,
     jobs: &Receiver<Job>,
