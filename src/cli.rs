@@ -3,9 +3,8 @@
 //! Exit codes: 0 done; 1 could not be done, with one line on standard error
 //! that says why; 2 the command line itself is wrong.
 
-/// Prints a line on standard output, in the place of the standard macro, which
-/// panics when nobody reads it any more: `portcullis check | head -1` is no
-/// failure, and a server goes on serving.
+/// Prints a line on standard output. The standard macro panics when the reader is
+/// gone, but `portcullis check | head -1` is no failure, and a server must serve on.
 macro_rules! println {
     () => {
         $crate::cli::output::print_line(format_args!(""))
@@ -76,13 +75,13 @@ enum Command {
     /// Seal the plaintext keys that Django left
     ///
     /// In small steps, while requests are answered; it can be stopped and run
-    /// again at any time. Tokens and cookies that are out there keep working.
+    /// again at any time. Tokens and cookies in use keep working.
     Seal,
     /// Print the effective settings and say what is wrong with them
     Check(check::CheckArgs),
 }
 
-/// Names the file of settings, in the place of `portcullis.toml`.
+/// Names the file of settings, instead of `portcullis.toml`.
 const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
 
 /// Runs the command that the process was started with.
@@ -161,7 +160,7 @@ fn values(matches: &ArgMatches) -> Result<Values, CliError> {
         .with_file(&path, must_exist)?)
 }
 
-/// The file of settings, and whether it has to be there.
+/// The file of settings, and whether it must exist.
 fn config_file() -> (PathBuf, bool) {
     match std::env::var_os(CONFIG_VARIABLE) {
         Some(named) => (named.into(), true),
@@ -169,7 +168,7 @@ fn config_file() -> (PathBuf, bool) {
     }
 }
 
-/// The variables that are text; our own have to be.
+/// The variables that are text; ours must be.
 fn environment() -> Result<Vec<(String, String)>, CliError> {
     let is_ours = |name: &str| {
         name != CONFIG_VARIABLE && (name.starts_with("PORTCULLIS_") || name == "DATABASE_URL")

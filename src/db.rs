@@ -4,8 +4,8 @@
 //! SQLite is read inline, on a `query_only` connection of the calling thread
 //! (a hop to a blocking pool costs more than the look-up), and written by one
 //! thread that commits many jobs at once. PostgreSQL is read and written
-//! through an r2d2 pool, on blocking threads. No SQL stands here but what a
-//! connection needs at its start, and what [`inspect`] asks about the database.
+//! through an r2d2 pool, on blocking threads. The only SQL here sets connections
+//! up, and asks about the database itself ([`inspect`]).
 
 mod cached;
 mod connection;

@@ -20,13 +20,12 @@ use std::collections::HashMap;
 use diesel::prelude::QueryResult;
 use diesel::result::Error;
 
-/// The primary key of a row, and the one that it has while it is in another form: a
-/// plaintext key that has not been sealed yet.
+/// The primary key of a row, and the one that it has while its key is still plaintext.
 #[derive(Clone)]
 pub struct RowKeys {
     /// The key.
     pub key: String,
-    /// Looked for only where there is no such row.
+    /// Looked for only if there is no such row.
     pub or_else: Option<String>,
 }
 

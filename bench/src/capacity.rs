@@ -1,5 +1,5 @@
-//! What users cost: measured on a database of a million, reckoned for others, and
-//! the reckoning of waits checked against a real server.
+//! What users cost: measured on a database of a million, computed for others, and
+//! the model of waits checked against a real server.
 
 use std::{
     collections::BinaryHeap,
@@ -32,7 +32,7 @@ use crate::{
 const LOGINS_A_DAY: f64 = 1.0;
 const CHECKS_A_DAY: f64 = 200.0;
 const PEAK: f64 = 4.0;
-/// Processors are to be busy for so much of the busiest time.
+/// How busy processors may be at the busiest time.
 const BUSY: f64 = 0.7;
 const QUEUE: usize = 64;
 
@@ -57,7 +57,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
     report.section(&title, &table_of_costs(&costs));
     drop(database);
     report.section(
-        "Waiting for a hash: reckoned and measured",
+        "Waiting for a hash: computed and measured",
         &waits(plan, work)?,
     );
     let a_user = postgres.iter().map(|(_, bytes)| bytes).sum::<f64>() / users as f64;
@@ -66,7 +66,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A login with the default settings, of somebody who has a core for it.
+/// The time of a login with the default settings and a core to itself.
 fn hash_seconds(plan: &Plan, work: &Path) -> Result<f64> {
     let database = Database::seed(work, "hash", System::Sqlite, &Content::of(1000))?;
     let server = Server::start(work, &database.url, &[])?;
@@ -206,8 +206,8 @@ fn table_of_costs(costs: &[Cost]) -> String {
     text
 }
 
-/// Seconds that logins take, in their order, and how many are refused, where they
-/// come at random moments, so many a second, and each hash takes so long.
+/// Seconds that logins take, sorted, and how many are refused, if `rate` of them come
+/// each second, at random times, and a hash takes `hash` seconds.
 fn simulate(seed: u64, rate: f64, hash: f64, threads: usize, logins: usize) -> (Vec<f64>, usize) {
     let mut random = StdRng::seed_from_u64(seed);
     // When each thread, and each place in the queue, is free again; the soonest first.
@@ -258,24 +258,24 @@ fn waits(plan: &Plan, work: &Path) -> Result<String> {
     let seconds = if plan.quick { 5.0 } else { 40.0 };
     let mut text = format!(
         "{threads} threads, a login of {} ms (bcrypt, cost 9), {QUEUE} places to wait, SQLite. Logins come at \
-         random moments.\n\n\
-         | of what the threads can do | logins/s | p50 ms: reckoned, measured | p99 ms: reckoned, measured \
-         | refused: reckoned, measured |\n| --- | --- | --- | --- | --- |\n",
+         random times.\n\n\
+         | of what the threads can do | logins/s | p50 ms: computed, measured | p99 ms: computed, measured \
+         | refused: computed, measured |\n| --- | --- | --- | --- | --- |\n",
         short(hash * 1e3),
     );
     for share in [0.3, 0.5, BUSY, 1.5] {
         let rate = share * threads as f64 / hash;
         let logins = (rate * seconds) as usize;
-        let (reckoned, refused) = simulate(1, rate, hash, threads, logins * 20);
+        let (computed, refused) = simulate(1, rate, hash, threads, logins * 20);
         let (measured, turned_away) = come_at_random(server.address, users, rate, logins)?;
         let millis = |sorted: &[f64], percent| short(stats::percentile(sorted, percent) * 1e3);
         text += &format!(
             "| {:.0} % | {} | {}, {} | {}, {} | {:.1} %, {:.1} % |\n",
             share * 100.0,
             short(rate),
-            millis(&reckoned, 50.0),
+            millis(&computed, 50.0),
             millis(&measured, 50.0),
-            millis(&reckoned, 99.0),
+            millis(&computed, 99.0),
             millis(&measured, 99.0),
             refused as f64 / (logins * 20) as f64 * 100.0,
             turned_away as f64 / logins as f64 * 100.0,
@@ -284,8 +284,8 @@ fn waits(plan: &Plan, work: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Logs users in at random moments, however many wait; the seconds that those took
-/// which were let in, sorted, and how many were refused.
+/// Logs users in at random times, however many wait; the seconds that the admitted
+/// logins took, sorted, and how many were refused.
 fn come_at_random(
     address: SocketAddr,
     users: usize,
@@ -294,25 +294,25 @@ fn come_at_random(
 ) -> Result<(Vec<f64>, usize)> {
     let mut random = StdRng::seed_from_u64(2);
     let mut at = 0.0;
-    let moments: Vec<f64> = (0..logins)
+    let times: Vec<f64> = (0..logins)
         .map(|_| {
             at -= (1.0 - random.random::<f64>()).ln() / rate;
             at
         })
         .collect();
-    let next = Mutex::new(moments.into_iter().enumerate());
+    let next = Mutex::new(times.into_iter().enumerate());
     let start = Instant::now();
-    // More than can be in the server at once: nobody is late for want of a client.
+    // More than can be in the server at once, so that there is always a free client.
     let clients = QUEUE * 2;
     let outcomes: Vec<Option<f64>> = thread::scope(|scope| {
         let client = || {
             let mut client = Client::new(address);
             let mut outcomes = Vec::new();
             loop {
-                let Some((number, moment)) = next.lock().expect("no panic").next() else {
+                let Some((number, time)) = next.lock().expect("no panic").next() else {
                     return outcomes;
                 };
-                let due = start + Duration::from_secs_f64(moment);
+                let due = start + Duration::from_secs_f64(time);
                 thread::sleep(due.saturating_duration_since(Instant::now()));
                 let login = logins::log_in(&mut client, number % users + 1);
                 outcomes.push(login.is_ok().then(|| due.elapsed().as_secs_f64()));

@@ -103,7 +103,7 @@ fn describe(
     their_memory: f64,
 ) {
     let mut table = format!(
-        "gunicorn with 2 sync workers and kept connections, `wrk -t1 -c{CLIENTS}`, {CLIENTS} clients that log in.\n\n\
+        "gunicorn with 2 sync workers and keep-alive, `wrk -t1 -c{CLIENTS}`, {CLIENTS} clients that log in.\n\n\
          | | ours | Django's | ratio |\n| --- | --- | --- | --- |\n"
     );
     let mut line = |what: &str, ours: &[f64], theirs: &[f64], more_is_better: bool| {
@@ -171,7 +171,7 @@ fn describe(
 /// gunicorn with the app of `bench/django`; dropping it ends it.
 struct Gunicorn {
     child: Child,
-    /// Kept open: it may still write.
+    /// Stays open: it may still write.
     _log: BufReader<ChildStderr>,
     address: SocketAddr,
 }

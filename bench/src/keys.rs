@@ -1,5 +1,5 @@
 //! The keys of seeded users, as the client shows them and as the database holds
-//! them. Each is made from the user's number, so no list of them is kept.
+//! them. Each is computed from the user's number, so there is no list of them.
 
 use std::io::Write;
 

@@ -106,7 +106,7 @@ fn main() -> Result<()> {
         eprintln!("\n==> {name}");
         part(&plan, &work, &mut report)
     });
-    // Also after a failure: what was measured by then is kept.
+    // Also after a failure, to save what was measured by then.
     report.finish()?;
     fs::remove_dir_all(&work)?;
     ran

@@ -118,7 +118,7 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// One more token check on each connection, all within a moment.
+/// One more token check on each connection, all at once.
 fn ask_all(open: &mut [Client], database: &Database) -> Result<()> {
     let header = format!("Authorization: Token {}", database.token(1));
     open.iter_mut().try_for_each(|client| {

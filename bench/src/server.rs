@@ -42,8 +42,8 @@ fn command_of(binary: &Path, database: &str, settings: &[Setting]) -> Command {
         .env("DATABASE_URL", database)
         .env("PORTCULLIS_SECRET_KEY", SECRET)
         .env("PORTCULLIS_BIND", "127.0.0.1:0")
-        // One machine plays all clients, so it says who each of them is: the
-        // throttle works as it does for strangers.
+        // One machine plays all clients, and gives each an address of its own: the
+        // throttle and the hashing queue tell them apart.
         .env("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32")
         .envs(settings.iter().copied())
         .stdin(Stdio::null());
@@ -53,7 +53,7 @@ fn command_of(binary: &Path, database: &str, settings: &[Setting]) -> Command {
 /// A running server; dropping it ends it.
 pub struct Server {
     child: Child,
-    /// Kept open: the server may still write.
+    /// Stays open: the server may still write.
     _stdout: BufReader<ChildStdout>,
     log: PathBuf,
     pub address: SocketAddr,

@@ -1,4 +1,4 @@
-//! A login storm, and what token checks feel of it.
+//! A login storm, and its effect on token checks.
 
 use std::{
     net::SocketAddr,
@@ -38,7 +38,7 @@ struct Check {
 pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
     let (quiet, storm) = if plan.quick { (3, 6) } else { (10, 20) };
     let database = Database::seed(work, "storm", System::Sqlite, &Content::of(1000))?;
-    // Nobody is refused: all clients fit in.
+    // All clients fit in the queue, so none is refused.
     let server = Server::start(work, &database.url, &[("PORTCULLIS_HASH_QUEUE", "80")])?;
     let cores = thread::available_parallelism()?.get();
 
@@ -269,7 +269,7 @@ fn check_tokens(address: SocketAddr, database: &Database, seconds: f64) -> Resul
                 if at >= seconds {
                     return Ok(checks);
                 }
-                // All users in an order that is none.
+                // All users in a scrambled order.
                 let user = (number as usize).wrapping_mul(7919) % database.users + 1;
                 let header = format!("Authorization: Token {}", database.token(user));
                 let due = start + Duration::from_secs_f64(at);

@@ -40,8 +40,8 @@ pub fn run(plan: &Plan, work: &Path, report: &mut Report) -> Result<()> {
         "| throttle | clients | logins/s | write jobs/s | p50 ms | p99 ms | slowest ms | server CPU µs a login | fsyncs a login | errors |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    // The throttle notes an attempt before the password is looked at, so a login
-    // is two jobs for the writer with it, and one without.
+    // The throttle stores an attempt before the password is checked, so a login is two
+    // jobs for the writer with it, and one without.
     for (throttle, jobs_a_login) in [("on", 2.0), ("off", 1.0)] {
         let settings = [
             PBKDF2,

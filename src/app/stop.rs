@@ -1,9 +1,9 @@
-//! How the server stops, so that nobody's request fails.
+//! How the server stops without failing a request.
 //!
-//! SIGTERM is another program's, and there may be a proxy: first it is told, by
-//! `/readyz` and by `Connection: close`, while everything is still answered.
-//! Ctrl-C is somebody's at a terminal, who would only wait. After that what is
-//! in flight is finished. A second signal ends it all.
+//! SIGTERM comes from another program, and there may be a proxy: `/readyz` and
+//! `Connection: close` tell it first, while everything is still answered. Ctrl-C
+//! comes from a terminal, and skips that. Then requests in flight finish. A second
+//! signal ends the process at once.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ enum Kind {
 }
 
 impl Signals {
-    /// Catches them from now on.
+    /// Starts to catch them.
     pub fn catch() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -41,8 +41,7 @@ impl Signals {
     }
 }
 
-/// Returns when the server has stopped after a signal, or has to at once after
-/// a second one.
+/// Returns when the server has stopped after a signal, or after a second signal.
 pub async fn stop_by_signal(
     mut signals: Signals,
     state: &ServerState,
@@ -55,7 +54,7 @@ pub async fn stop_by_signal(
         if matches!(first, Kind::Terminate) && !delay.is_zero() {
             tracing::info!(
                 ?delay,
-                "not ready any more: everything else is still answered"
+                "/readyz answers 503 from now on; everything else is still answered"
             );
             sleep(delay).await;
         }

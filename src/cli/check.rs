@@ -1,7 +1,7 @@
 //! `portcullis check`: the effective settings, and what is wrong with them.
 //!
-//! It changes nothing: no file is made, no migration run. What it says of
-//! settings that are unsafe in production stands in `docs/deployment.md`.
+//! It changes nothing: it makes no file and runs no migration. `docs/deployment.md`
+//! lists what it says about unsafe settings.
 
 mod database;
 mod deploy;
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// Also say what is fine on a desk and not in production
+    /// Also name the settings that are unsafe in production
     #[arg(long)]
     deploy: bool,
 }
@@ -38,8 +38,8 @@ pub(super) async fn check(
         );
     }
     println!();
-    // The files first: to open a database makes files beside it. And one that
-    // is away hides nothing of the rest.
+    // The files first, because opening a database makes files beside it. A database
+    // that is away hides none of the other findings.
     let mut findings = Vec::new();
     if args.deploy {
         findings.extend(deploy::findings(settings));

@@ -15,7 +15,7 @@ pub(super) async fn demo(mut flags: Vec<(&'static str, String)>) -> Result<(), C
         .tempdir()?;
     let database = folder.path().join("demo.db");
     flags.push(("DATABASE_URL", format!("sqlite://{}", database.display())));
-    // Only flags count: a demo must not touch what the environment points at.
+    // Only flags count: a demo must not touch the database that the environment names.
     let settings = Settings::new(Values::from_flags(flags)?)?;
     telemetry::init(&settings);
     let application = Application::build(&settings)?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether something that was to be printed is neither written nor unwanted.
+/// Whether output could not be written, for another reason than a closed pipe.
 pub(super) static OUTPUT_IS_LOST: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn print_line(line: std::fmt::Arguments<'_>) {
@@ -16,9 +16,9 @@ pub(super) fn print_line(line: std::fmt::Arguments<'_>) {
     }
 }
 
-/// One line, whatever a driver may have put into its message.
+/// Prints one line, even if a driver's message has several.
 pub(super) fn complain(problem: &dyn std::fmt::Display) {
     let line = problem.to_string().replace('\n', " ");
-    // If that cannot be written either, the exit code is what is left.
+    // If standard error fails too, the exit code is what is left.
     let _ = writeln!(std::io::stderr(), "portcullis: {line}");
 }

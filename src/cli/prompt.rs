@@ -5,11 +5,11 @@ use std::io::{IsTerminal, Write};
 use super::error::CliError;
 use crate::auth::password::validation::{Owner, Policy, Problem};
 
-/// Where a script puts a password: never on the command line, which everybody
-/// on the machine can read.
+/// Where a script puts a password: not on the command line, which everybody on the
+/// machine can read.
 pub(super) const PASSWORD_VARIABLE: &str = "PORTCULLIS_USER_PASSWORD";
 
-/// Asks for a line; fails at once where there is nobody to ask.
+/// Asks for a line; fails at once without a terminal.
 pub(super) fn ask(question: &str) -> Result<String, CliError> {
     if !std::io::stdin().is_terminal() {
         return Err(CliError::message(format!(
@@ -24,17 +24,16 @@ pub(super) fn ask(question: &str) -> Result<String, CliError> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// How often a person may try to find a password that is taken; as in Django's
+/// How often a person may try to find an acceptable password, as in Django's
 /// `changepassword`.
 const MAX_TRIES: usize = 3;
 
 /// A new password for `owner` that `policy` takes: from the environment, or
 /// asked for twice.
 ///
-/// Nobody gets round the policy, neither a script nor a person: Django's
-/// `createsuperuser` checks no password of a script and asks a person "Bypass
-/// password validation?", and the accounts that it makes are those that may do
-/// everything.
+/// There is no way around the policy, for a script or for a person. Django's
+/// `createsuperuser` does not check a script's password, and asks a person "Bypass
+/// password validation?".
 pub(super) fn new_password(
     no_input: bool,
     policy: &Policy,

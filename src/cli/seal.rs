@@ -12,7 +12,7 @@ use crate::settings::Settings;
 pub(super) async fn seal(settings: &Settings) -> Result<(), CliError> {
     if settings.storage == Storage::Django {
         return Err(CliError::message(
-            "PORTCULLIS_STORAGE: is django, whose keys stay plaintext; set it to sealed once Django no longer shares the tables",
+            "PORTCULLIS_STORAGE is django, so keys stay plaintext; set it to sealed once Django no longer shares the tables",
         ));
     }
     let auth = auth(settings)?;

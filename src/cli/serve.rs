@@ -7,7 +7,7 @@ use crate::app::Application;
 use crate::settings::Settings;
 use crate::telemetry;
 
-/// What decides which users there are, and how their passwords are hashed.
+/// The settings that decide where the users are and how their passwords are hashed.
 const USER_SETTINGS: [&str; 4] = [
     "DATABASE_URL",
     "PORTCULLIS_USER_TABLE",
@@ -15,8 +15,8 @@ const USER_SETTINGS: [&str; 4] = [
     "PORTCULLIS_PASSWORD_COST",
 ];
 
-/// Open files beside the clients' connections: the database's, the log's, and
-/// some to spare.
+/// Open files besides the clients' connections: for the database, the log, and some to
+/// spare.
 const OTHER_FILES: u64 = 256;
 
 pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
@@ -40,8 +40,8 @@ pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Raises the soft limit on open files, which is 1024 on most systems, as far as
-/// connections need: where they take the last one, the database gets none.
+/// Raises the soft limit on open files (1024 on most systems) as far as connections
+/// need. If they took the last one, the database would get none.
 fn allow_files(settings: &Settings) {
     let connections = settings.max_connections.get() as u64;
     let needed = connections.saturating_add(OTHER_FILES);
@@ -66,9 +66,8 @@ fn allow_files(settings: &Settings) {
     }
 }
 
-/// A line for a shell that finds the same users: what is in the environment or
-/// in the file is found again, what came by flag is said again. It is shown,
-/// and perhaps kept in a log, so it holds no password.
+/// A shell command for the same database: it repeats the flags, and the environment and
+/// the file apply again. It is shown, perhaps in a log, so it holds no password.
 fn first_user_command(settings: &Settings) -> String {
     let program = std::env::args().next();
     let mut words = vec![

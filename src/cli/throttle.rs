@@ -30,7 +30,7 @@ pub(super) struct ClearArgs {
     /// Failures from the network of this address
     #[arg(long)]
     address: Option<IpAddr>,
-    /// Everybody's failures
+    /// All failures
     #[arg(long)]
     all: bool,
 }
@@ -56,7 +56,7 @@ async fn list(settings: &Settings) -> Result<(), CliError> {
         "failures", "blocked", "account"
     );
     for row in rows {
-        // A name that Django allowed may hold anything but a NUL.
+        // A name from Django may hold anything but a NUL.
         let account = row.account.escape_debug().to_string();
         println!(
             "{:>8}  {:>9}  {account:24} {}",

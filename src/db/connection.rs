@@ -6,8 +6,8 @@ use diesel::pg::PgConnection;
 use diesel::prelude::QueryResult;
 use diesel::sqlite::SqliteConnection;
 
-/// How long a statement waits for somebody else's lock before the request is
-/// answered with 503.
+/// How long a statement waits for another's lock before the request is answered
+/// with 503.
 pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// A borrowed connection to either database. Queries are written once and
@@ -21,9 +21,8 @@ pub enum Connection<'a> {
 
 /// Runs the same Diesel expression on whichever connection this is.
 ///
-/// Each arm is compiled for its own backend, so everything Diesel offers there
-/// (`on_conflict`, `returning`) can be used, at the cost of neither a dynamic
-/// backend nor a second spelling of the query.
+/// Each arm is compiled for its own backend, so the query is written once and can
+/// use everything that Diesel offers there (`on_conflict`, `returning`).
 macro_rules! on {
     ($connection:expr, $c:ident => $body:expr) => {
         match $connection {
@@ -62,7 +61,7 @@ impl Connection<'_> {
         match work(self) {
             Ok(value) => self.commit().map(|()| value),
             Err(error) => {
-                // The first error is the one worth telling.
+                // The first error is the one to report.
                 let _ = self.rollback();
                 Err(error)
             }
@@ -70,8 +69,8 @@ impl Connection<'_> {
     }
 }
 
-/// Diesel's transaction manager by short names: [`Connection`] lends itself to
-/// closures, which Diesel's own `transaction` cannot do for an enum.
+/// Diesel's transaction manager by short names. Diesel's own `transaction` takes no
+/// enum of connections.
 mod manager {
     use diesel::connection::{Connection, TransactionManager};
     use diesel::prelude::QueryResult;

@@ -54,7 +54,7 @@ impl Database {
         }
     }
 
-    /// Runs a read. Nothing it does to the database is kept.
+    /// Runs a read; `work` must not write.
     ///
     /// On SQLite it runs at once, on the calling thread: look-ups by key only.
     pub async fn read<T: Send + 'static>(
@@ -93,10 +93,11 @@ impl Database {
         }
     }
 
-    /// The same for a write that nobody is told of: it holds for everybody, also
-    /// after a kill, but a loss of power in the next moments may undo it.
+    /// The same for a write that no answer reports. Every process sees it and it
+    /// survives a kill, but a loss of power right after it may undo it.
     ///
-    /// On PostgreSQL it is like any other: to say it would take a statement more.
+    /// On PostgreSQL it is like any other write: to relax it would take another
+    /// statement.
     pub async fn write_unsynced<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
@@ -107,14 +108,14 @@ impl Database {
         }
     }
 
-    /// Runs a write that tidies up, unless another process is tidying up just
-    /// now: `None` then.
+    /// Runs a write that deletes expired rows; `None` if another process is doing
+    /// that now.
     pub async fn sweep<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<Option<T>, DatabaseError> {
         self.write(|c| match c {
-            // Its one writer at a time is lock enough.
+            // One writer at a time is lock enough.
             Connection::Sqlite(_) => work(c).map(Some),
             Connection::Postgres(connection) => {
                 if postgres::try_lock(connection)? {
@@ -127,11 +128,10 @@ impl Database {
         .await
     }
 
-    /// Applies the pending migrations; of many processes one does, the others
-    /// wait for it.
+    /// Applies the pending migrations. One process does, the others wait for it.
     ///
-    /// Without `makes_djangos`, where the user table is another project's, only the
-    /// tables are made that Django does not know.
+    /// Without `makes_djangos`, which is for another project's user table, it only
+    /// makes the tables that Django does not know.
     pub fn migrate(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>, MigrateError> {
         migrations::run(url, makes_djangos)
     }

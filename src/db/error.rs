@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// The database did not answer, or not in time: 503, whatever the reason.
+/// The database did not answer, or not in time.
 ///
 /// A query that the database refuses is answered like a database that is gone: the
 /// client can do nothing about either, and neither may let a request pass.
@@ -26,7 +26,7 @@ pub enum DatabaseError {
     /// There is no connection, and the last try to make one failed.
     #[error("no database connection: {0}")]
     Down(String),
-    /// One failure for all who were waiting for the same query.
+    /// The failure of a query that several look-ups shared.
     #[error(transparent)]
     Shared(Arc<DatabaseError>),
     /// The database refused a statement.
@@ -34,7 +34,7 @@ pub enum DatabaseError {
     Query(#[from] diesel::result::Error),
 }
 
-/// Why a database could not be opened at start; one line that names the thing.
+/// Why a database could not be opened at start, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file or server could not be reached.
@@ -45,7 +45,7 @@ pub enum OpenError {
         /// What the driver said.
         reason: String,
     },
-    /// A table of the project that we were pointed at is not there.
+    /// A table of Django's that must exist does not.
     #[error(
         "{because}, but {url} has no {table} with Django's columns ({reason}); check the name, or run `manage.py migrate` there first"
     )]

@@ -1,4 +1,4 @@
-//! Questions about the database itself, for who checks how it is set up.
+//! Questions about the database itself, for `portcullis check`.
 
 use diesel::prelude::*;
 use diesel::result::Error;
@@ -6,8 +6,7 @@ use diesel::sql_types::Bool;
 
 use super::connection::Connection;
 
-/// Whether we are connected as one who may do everything; never on SQLite, which
-/// has no users.
+/// Whether we are connected as a superuser; never on SQLite, which has no users.
 pub fn is_superuser(connection: &mut Connection<'_>) -> QueryResult<bool> {
     let query = diesel::dsl::sql::<Bool>("SELECT current_setting('is_superuser') = 'on'");
     match connection {

@@ -20,16 +20,16 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
 /// Those that make Django's tables where there are none.
 const DJANGOS: [&str; 3] = ["20261123000001", "20261123000002", "20261123000003"];
 
-/// Any number that is ours alone: the advisory lock under which one process
-/// migrates while the others wait.
+/// An arbitrary number: the advisory lock under which one process migrates while
+/// the others wait.
 const LOCK: &str = "5077438157";
 
 /// For one statement on PostgreSQL: a lock that another holds while it migrates,
 /// or an index on a large table.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// From this number on a migration takes away what the version before needs; it
-/// stands where the others have the time of day, and no day has such a time.
+/// From this number on a migration removes what the version before needs. It is in
+/// the place of the time of day, and no day has such a time.
 const TAKES_AWAY: u32 = 900_000;
 
 /// Why the database could not be brought up to date; one line.
@@ -67,8 +67,8 @@ pub(super) fn run(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>,
             create_private(path).map_err(|error| failed(&error))?;
             let mut c = SqliteConnection::establish(&path.to_string_lossy())
                 .map_err(|error| failed(&error))?;
-            // One BEGIN IMMEDIATE around all of them is the lock; a database
-            // in use by another starter is waited for.
+            // One BEGIN IMMEDIATE around all of them is the lock: another process
+            // that starts waits for it.
             c.batch_execute("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON;")
                 .map_err(|error| failed(&error))?;
             c.immediate_transaction(|c| Ok::<_, Wrapped>(pending(c, SQLITE, url, makes_djangos)?))
@@ -78,7 +78,7 @@ pub(super) fn run(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>,
             let migrated = postgres::apart(text, PATIENCE, |c| {
                 c.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))
                     .map_err(|error| failed(&error))?;
-                // The lock goes with the connection.
+                // The lock ends with the connection.
                 pending(c, POSTGRES, url, makes_djangos)
             });
             migrated.map_err(|error| failed(&error))?
@@ -86,8 +86,8 @@ pub(super) fn run(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>,
     }
 }
 
-/// Makes the file of a new database, readable by its owner only; SQLite gives
-/// the files beside it the same mode.
+/// Makes the file of a new database, readable by its owner only. SQLite gives the
+/// files beside it the same mode.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let created = OpenOptions::new()
         .write(true)
@@ -137,8 +137,8 @@ fn pending<DB: diesel::backend::Backend>(
     Ok(done)
 }
 
-/// Whether a migration that this version does not know leaves it nothing to work
-/// with. During an upgrade older instances are started beside newer ones.
+/// Whether a migration that this version does not know removes what it needs. During
+/// an upgrade older instances start beside newer ones.
 fn takes_away(version: &str) -> bool {
     let number = version
         .len()

@@ -196,7 +196,7 @@ impl Postgres {
         }
     }
 
-    /// There is no connection, and the last try to make one failed.
+    /// There is no connection, and the last attempt to connect failed.
     fn why_down(&self) -> Option<String> {
         let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         let reason = down.clone()?;

@@ -46,7 +46,7 @@ impl DatabaseUrl {
         Ok(Self::Sqlite(PathBuf::from(path)))
     }
 
-    /// Whether the URL holds a password, which nobody may be shown.
+    /// Whether the URL holds a password, which must not be shown.
     pub fn has_password(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
@@ -54,7 +54,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// Whether the database is on this machine, so that nobody is on the way.
+    /// Whether the database is on this machine, so that no network is between.
     pub fn is_local(&self) -> bool {
         let Self::Postgres(text) = self else {
             return true;
@@ -81,7 +81,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// The whole URL but its passwords, to be typed again.
+    /// The URL without its passwords, to be typed again.
     pub fn without_password(&self) -> String {
         let Self::Postgres(text) = self else {
             return self.to_string();
@@ -128,8 +128,8 @@ fn is_percent_encoded(text: &str) -> bool {
     })
 }
 
-/// libpq's other form, `host=… user=… password=…`: it must not be taken for
-/// the name of a file, which is made, and shown.
+/// libpq's other form, `host=… user=… password=…`. As the name of a file it would be
+/// created, and its password shown.
 fn is_key_value(text: &str) -> bool {
     let keys = ["host", "hostaddr", "dbname", "user", "password", "service"];
     text.split_whitespace()

@@ -5,8 +5,8 @@
 //! the account everywhere, with an empty account for the client's network and
 //! every account. Times are milliseconds since 1970.
 //!
-//! Whoever touches more than one row does so in one order (network, account,
-//! account and client), so that no two transactions wait for each other.
+//! A transaction that touches several rows does so in one order (network, account,
+//! account and client), so that no two wait for each other.
 
 use diesel::dsl::case_when;
 use diesel::prelude::*;
@@ -30,7 +30,7 @@ pub struct Limit {
 /// The three rows that one attempt counts in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
-    /// Whose login.
+    /// The account.
     pub account: String,
     /// The client as this account knows it.
     pub client: String,
@@ -65,17 +65,17 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = attempt)]
 pub struct Attempt {
-    /// Whose logins; empty for everybody's.
+    /// The account; empty for all of them.
     pub account: String,
-    /// From where; empty for everywhere.
+    /// The client; empty for all of them.
     pub client: String,
     /// Logins that failed.
     pub failures: i64,
     /// Attempts that are being checked.
     pub pending: i64,
-    /// After that, pending attempts are failures.
+    /// Pending attempts become failures then.
     pub pending_until: i64,
-    /// No attempt before then.
+    /// No attempt is allowed before then.
     pub blocked_until: i64,
     /// When the row expires.
     pub forget_at: i64,
@@ -126,8 +126,8 @@ struct Key {
     client: String,
 }
 
-/// The parameters are numbered in the order in which they appear: SQLite gives
-/// names their numbers by that.
+/// The parameters are numbered in the order of their appearance, as SQLite numbers
+/// names.
 const RESERVE: &str = "
     INSERT INTO portcullis_attempt AS a
         (account, client, failures, pending, pending_until, blocked_until, forget_at)
@@ -151,8 +151,8 @@ const RESERVE: &str = "
 
 /// Counts a pending attempt in each of the three rows, or in none.
 ///
-/// It is one statement, so it is exact however many ask at once: a row only changes
-/// while it is under its limit.
+/// One statement, so that it is exact under concurrency: a row only changes while it
+/// is under its limit.
 pub fn reserve(
     connection: &mut Connection<'_>,
     slot: &Slot,
@@ -224,7 +224,7 @@ pub fn succeed(connection: &mut Connection<'_>, slot: &Slot) -> QueryResult<()> 
     Ok(())
 }
 
-/// Ends one pending attempt, and may clear the failures. Rows without any are
+/// Ends one pending attempt, and may clear the failures. Rows without failures are
 /// deleted: most people never mistype.
 fn settle(connection: &mut Connection<'_>, key: (&str, &str), forgives: bool) -> QueryResult<()> {
     // Mostly it is the only pending attempt, and this is all.
@@ -329,8 +329,8 @@ pub fn delete_expired(connection: &mut Connection<'_>, now: i64, limit: i64) -> 
     delete_keys(connection, &keys)
 }
 
-/// Deletes the accounts' rows that were silent for longest, where there are
-/// more than `most` of them, `limit` at most; how many went.
+/// Deletes the accounts' rows that were unused for longest, if there are more than
+/// `most` of them, `limit` at most; how many went.
 pub fn delete_surplus(
     connection: &mut Connection<'_>,
     most: i64,

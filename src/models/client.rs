@@ -26,8 +26,8 @@ pub fn find_known(
     Ok(found)
 }
 
-/// Stores that the user logged in from there; of each user the latest `most`
-/// are kept.
+/// Stores that the user logged in from there, and deletes all but the user's latest
+/// `most` clients.
 pub fn store(
     connection: &mut Connection<'_>,
     user: UserId,

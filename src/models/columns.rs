@@ -56,7 +56,7 @@ impl ToSql<sql_types::BigInt, Pg> for UserId {
     }
 }
 
-/// A moment in UTC, to the microsecond: text on SQLite, as Django writes it
+/// A time in UTC, to the microsecond: text on SQLite, as Django writes it
 /// (`2026-11-22 11:59:21.940798`, no fraction at microsecond 0), and
 /// `timestamptz` on PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
@@ -64,14 +64,14 @@ impl ToSql<sql_types::BigInt, Pg> for UserId {
 pub struct Timestamp(NaiveDateTime);
 
 impl Timestamp {
-    /// Cuts to microseconds, which is what both databases keep.
-    pub fn new(moment: DateTime<Utc>) -> Self {
-        let moment = moment.naive_utc();
-        let micros = moment.nanosecond() / 1000 * 1000;
-        Self(moment.with_nanosecond(micros).unwrap_or(moment))
+    /// Cuts to microseconds, which is what both databases store.
+    pub fn new(time: DateTime<Utc>) -> Self {
+        let time = time.naive_utc();
+        let micros = time.nanosecond() / 1000 * 1000;
+        Self(time.with_nanosecond(micros).unwrap_or(time))
     }
 
-    /// The moment as a `DateTime`.
+    /// The time as a `DateTime`.
     pub fn to_utc(self) -> DateTime<Utc> {
         self.0.and_utc()
     }
@@ -90,25 +90,25 @@ impl Timestamp {
     /// `T` or a space, up to nine digits of fraction, and an offset or none. Of
     /// the years that Python has: SQLite compares texts, and only theirs sort.
     pub fn from_django_text(text: &str) -> Option<Self> {
-        Self::of_any_year(text).filter(|moment| (1..=9999).contains(&moment.0.year()))
+        Self::of_any_year(text).filter(|time| (1..=9999).contains(&time.0.year()))
     }
 
     fn of_any_year(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_suffix('Z').unwrap_or(text);
         for format in [
-            // What Django itself writes goes first.
+            // Django's own format first.
             "%Y-%m-%d %H:%M:%S%.f",
             "%Y-%m-%dT%H:%M:%S%.f",
             "%Y-%m-%d %H:%M",
         ] {
-            if let Ok(moment) = NaiveDateTime::parse_from_str(text, format) {
-                return Some(Self::new(moment.and_utc()));
+            if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
+                return Some(Self::new(time.and_utc()));
             }
         }
         for format in ["%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%:z"] {
-            if let Ok(moment) = DateTime::parse_from_str(text, format) {
-                return Some(Self::new(moment.to_utc()));
+            if let Ok(time) = DateTime::parse_from_str(text, format) {
+                return Some(Self::new(time.to_utc()));
             }
         }
         let date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;

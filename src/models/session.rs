@@ -23,8 +23,8 @@ pub struct StoredSession {
     pub expires: Timestamp,
 }
 
-/// A row key's row, or several's. A macro, since it is another type for each
-/// backend.
+/// The rows with one or several keys. A macro, since the type differs between
+/// backends.
 macro_rules! stored {
     (key.$is:ident($key:expr)) => {
         django_session::table
@@ -81,8 +81,8 @@ pub fn create(
     .map(drop)
 }
 
-/// Stores other data in a session that is still there. It never inserts: a
-/// request that ends late must not bring back a session that was logged out.
+/// Stores other data in a session that still exists. It never inserts: a slow
+/// request must not bring back a session that was logged out.
 pub fn update(
     connection: &mut Connection<'_>,
     key: &str,
@@ -99,8 +99,8 @@ pub fn update(
     Ok(updated == 1)
 }
 
-/// Puts off the end of a session's life; `false` if it is gone, or has been put off
-/// for longer: of two that use it at once the slower one takes nothing away.
+/// Postpones the end of a session; `false` if the session is gone or ends later
+/// already. So of two requests at once the slower one does not shorten it.
 pub fn put_off_expiry(
     connection: &mut Connection<'_>,
     key: &str,

@@ -10,8 +10,8 @@ use super::{RowKeys, Timestamp, UserId, readable};
 use crate::db::{Connection, on};
 use crate::schema::{accounts_customuser, authtoken_token};
 
-/// A token's row key and its owner. A macro, since it is another type for each
-/// backend.
+/// A token's row key and its owner. A macro, since the type differs between
+/// backends.
 macro_rules! with_user {
     (key.$is:ident($key:expr)) => {
         authtoken_token::table
@@ -24,7 +24,7 @@ macro_rules! with_user {
 /// Whose token it is.
 #[derive(Clone)]
 pub struct Owner {
-    /// The row key that was found, if it is one in plaintext.
+    /// The row key, if it is plaintext.
     pub plaintext_key: Option<String>,
     /// Active or not.
     pub user: Arc<User>,
@@ -32,8 +32,8 @@ pub struct Owner {
 
 /// The owners of the tokens with those row keys.
 ///
-/// One statement for both keys, so that an unknown token costs no more than a good
-/// one; on PostgreSQL one for all.
+/// On SQLite one statement for both keys of a token, so that an unknown token costs no
+/// more than a good one; on PostgreSQL one for all.
 pub fn find_owners(
     connection: &mut Connection<'_>,
     keys: &[RowKeys],
@@ -100,7 +100,7 @@ fn by_user(user: UserId) -> _ {
         .select(authtoken_token::key)
 }
 
-/// Inserts the user's token; `false` if the user has one by now.
+/// Inserts the user's token; `false` if the user already has one.
 pub fn create(
     connection: &mut Connection<'_>,
     user: UserId,

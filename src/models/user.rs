@@ -9,8 +9,8 @@ use super::{Timestamp, UserId, readable};
 use crate::db::{Connection, cached, on};
 use crate::schema::accounts_customuser;
 
-/// What a request needs to know of a user. It has no date in it, so that a
-/// date which nobody can read does not keep its owner out.
+/// What a request needs to know of a user. It has no date, so that a date which cannot
+/// be read does not lock its owner out.
 #[derive(Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = accounts_customuser)]
 pub struct User {
@@ -146,11 +146,10 @@ pub fn create(connection: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResul
     }
 }
 
-/// Notes a login, where it is to be noted, and stores the hash that it upgraded
-/// to, if it did.
+/// Stores `last_login` and the upgraded hash, where there are any.
 ///
-/// `false` if the user was deleted, deactivated or given another password
-/// since `user` was read: the login that was being checked is then void.
+/// `false` if the user was deleted, deactivated or given another password since `user`
+/// was read: the login is then void.
 pub fn record_login(
     connection: &mut Connection<'_>,
     user: &User,
@@ -189,8 +188,8 @@ pub fn update_password(
     Ok(true)
 }
 
-/// The user, kept as they are until the transaction ends. The number of rows
-/// that an update changed would say less: SQLite counts none through a view.
+/// The user, locked until the transaction ends. The number of updated rows would not
+/// do: SQLite counts none through a view.
 fn lock(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
     match connection {
         Connection::Sqlite(_) => find(connection, id),
@@ -218,11 +217,11 @@ pub fn find_passwords_after(
 }
 
 diesel::define_sql_function! {
-    /// The database's own idea of lower case.
+    /// The database's own `lower`.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
-/// One of each set of names that differ in nothing but upper and lower case.
+/// One of each set of names that differ only by case.
 pub fn find_names_by_case(connection: &mut Connection<'_>) -> QueryResult<Vec<String>> {
     on!(connection, c => accounts_customuser::table
         .group_by(lower(accounts_customuser::username))

@@ -1,10 +1,9 @@
 //! `PORTCULLIS_USER_TABLE`: another project's user table under the name that
 //! our queries know.
 //!
-//! Each connection gets a temporary view of the project's table, so the Diesel
-//! models stay static, columns of the project's own are never named, and
-//! nothing of the project's is altered. PostgreSQL writes through such a view;
-//! SQLite needs triggers, which are temporary too.
+//! Each connection gets a temporary view of the project's table (docs/decisions/0016).
+//! PostgreSQL writes through such a view; SQLite needs triggers, which are temporary
+//! too.
 
 use crate::db::{Required, Setup};
 

@@ -1,6 +1,6 @@
-//! What goes wrong, done for real against the real program: `kill -9`, a database
-//! that is gone, a full disk. Each drill keeps a book of what was answered, and
-//! afterwards no answered login may be lost and no answered logout undone.
+//! Faults, done for real to the real program: `kill -9`, a database that is gone, a
+//! full disk. Each drill records what was answered. Afterwards no answered login may
+//! be lost and no answered logout undone.
 //!
 //! It takes minutes, and PostgreSQL for most drills, so it is run by its name only:
 //!

@@ -19,7 +19,7 @@ use crate::support::app::PASSWORD;
 use crate::support::database::TestDatabase;
 use crate::support::program::{program_on, run};
 
-/// Longest wait for an answer; whoever has none by then hangs.
+/// Longest wait for an answer; without one by then, the server hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait until a service works again.
 pub const END_OF_HOPE: Duration = Duration::from_secs(20);
@@ -395,7 +395,7 @@ impl Load {
     }
 }
 
-/// Verifies everybody's book, at every instance.
+/// Verifies all records, at every instance.
 pub async fn verify(people: &mut [Person], urls: &[String]) {
     for person in people {
         for url in urls {

@@ -175,7 +175,7 @@ struct Waiting {
     pid: i32,
 }
 
-/// The one that waits for somebody else's lock, as soon as there is one.
+/// The backend that waits for a lock, as soon as there is one.
 fn waiting_backend(connection: &mut PgConnection) -> u32 {
     let query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
     let end = Instant::now() + PATIENCE;

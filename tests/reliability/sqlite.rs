@@ -24,9 +24,9 @@ const ROUNDS: u64 = 3;
 const BEFORE: Duration = Duration::from_millis(200);
 /// How long a fault lasts, where its length is not what it is about.
 const FAULT: Duration = Duration::from_secs(1);
-/// Longest time that whoever only asks may wait meanwhile.
+/// Longest time that a check may wait meanwhile.
 const CHECK: Duration = Duration::from_secs(1);
-/// How long the server itself waits for somebody else's lock.
+/// How long the server itself waits for another process's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 #[each_database(sqlite)]

@@ -15,7 +15,7 @@ const DULL: &str = "abcdabcdabcdabcdabcdabcdabcdabcdabcdabcdabcdabcdabcd";
 const SHORT: &str = "r4nd0m-Tho_ugh.sh0rt-k3y+of=49*chars!QWzxnm,PlkJh";
 const GOOD: &str = "r4nd0m-Tho_ugh.sh0rt-k3y+of=50*chars!QWzxnm,PlkJhG";
 
-/// Settings of which nobody can complain.
+/// Settings without a finding.
 const CLEAN: [(&str, &str); 6] = [
     ("PORTCULLIS_PUBLIC_URL", "https://login.example.org"),
     ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1"),
@@ -310,7 +310,7 @@ fn each_unsafe_setting_is_named_and_its_twin_is_not() {
         let found = findings(&run(&mut check(folder.path(), rule.safe)));
         assert_eq!(found, [""; 0], "the twin of {}", rule.finding);
     }
-    // An old key is as good as the current one to whoever guesses it.
+    // A guessed old key is as good as the current one.
     let weak = [("PORTCULLIS_SECRET_KEY_FALLBACKS", SHORT)];
     let found = findings(&run(&mut check(folder.path(), &weak)));
     let is_named = |line: &String| {
@@ -408,7 +408,7 @@ fn files_that_others_may_read_or_change_are_named() {
     ] {
         let mut found = Vec::new();
         for mode in [safe, unsafe_, safe] {
-            // Whoever closes the database last removes these two.
+            // The last connection to close removes these two.
             for ending in ["wal", "shm"] {
                 let beside = path(&format!("portcullis.db-{ending}"));
                 std::fs::write(&beside, "").unwrap();

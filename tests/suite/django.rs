@@ -291,8 +291,8 @@ async fn check_says_what_will_carry_over(backend: Backend) {
         "1 expired sessions",
         "1 tokens of inactive users",
         "warning: PORTCULLIS_SECRET_KEY does not fit the newest session",
-        "warning: 3 users have no password that could fit",
-        "warning: 1 names are used twice but for upper and lower case, such as ",
+        "warning: 3 users cannot log in: their password is unusable, empty",
+        "warning: 1 names have spellings that differ only by case, such as ",
         "warning: 9 keys are plaintext",
     ] {
         assert!(

@@ -56,7 +56,8 @@ async fn every_refusal_is_the_same_work(backend: Backend) {
     panic!("nobody: 1.00, {milliseconds:.1} ms; {told_apart:.2?}");
 }
 
-/// The kinds whose work is not nobody's, which stands last, and by how much.
+/// The kinds whose work differs from that of an unknown name (the last one), and by how
+/// much.
 fn told_apart<'a>(names: &[(&str, &'a str)], least: &[f64]) -> Vec<(&'a str, f64)> {
     let nobodys = least[names.len() - 1];
     assert!(nobodys > 0.0, "no hashing threads");

@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(10);
 const ENDLESS: &str = "POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
                        application/json\r\nContent-Length: 100\r\n\r\n{";
 
-/// With one worker: whoever is answered came after all who were there before.
+/// With one worker, which answers connections in the order of their arrival.
 fn serve(delay: &str, timeout: &str) -> (Serving, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut serve = program(folder.path());

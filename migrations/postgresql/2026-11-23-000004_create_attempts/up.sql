@@ -1,5 +1,5 @@
 -- The counters of the throttle (src/auth/throttle.rs). Times are milliseconds
--- since 1970, because one statement reckons with them on both databases.
+-- since 1970, because one statement adds to them on both databases.
 CREATE TABLE portcullis_attempt (
     account varchar(64) NOT NULL,
     client varchar(64) NOT NULL,

@@ -1,4 +1,4 @@
--- The audit log (src/auth/event.rs). No reference to the user table: what was
+-- The audit log (src/auth/audit.rs). No reference to the user table: what was
 -- done stays known when the user is gone.
 CREATE TABLE "portcullis_event" (
     "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,

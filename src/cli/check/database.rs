@@ -1,4 +1,4 @@
-//! What `check` sees in the database.
+//! What `check` finds in the database.
 
 use super::finding::{Finding, warning};
 use crate::app::StartError;
@@ -10,7 +10,7 @@ use crate::db::{Database, DatabaseUrl, inspect};
 use crate::models;
 use crate::settings::Settings;
 
-/// Says what there is, and gives what is wrong with it.
+/// Prints what there is, and returns the findings.
 pub(super) async fn findings(
     settings: &Settings,
     is_deployed: bool,
@@ -67,7 +67,7 @@ async fn deployment_findings(
     let mut findings = Vec::new();
     if database.read(inspect::is_superuser).await? {
         findings.push(warning(
-            "DATABASE_URL names a superuser of PostgreSQL: a fault here would open every database there; use a role that owns these tables only",
+            "DATABASE_URL names a superuser of PostgreSQL: a flaw here would expose every database on that server; use a role that owns only these tables",
         ));
     }
     if settings.storage == Storage::Django && !database.read(inspect::has_django).await? {
@@ -109,7 +109,7 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
     }
     if survey.locked_out > 0 {
         findings.push(warning(format!(
-            "{} users have no password that could fit: unusable, empty, or of an algorithm that is not known here; they need a new one",
+            "{} users cannot log in: their password is unusable, empty, or hashed with an unknown algorithm; they need a new one",
             survey.locked_out
         )));
     }
@@ -121,7 +121,7 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
             .map(String::as_str)
             .collect();
         findings.push(warning(format!(
-            "{} names are used twice but for upper and lower case, such as {}: people will mix them up",
+            "{} names have spellings that differ only by case, such as {}: people will mix them up",
             survey.names_by_case.len(),
             some.join(", ").escape_debug()
         )));
@@ -129,7 +129,7 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
     let plaintext = survey.plaintext_tokens + survey.plaintext_sessions;
     if plaintext > 0 && settings.storage == Storage::Sealed {
         findings.push(warning(format!(
-            "{plaintext} keys are plaintext, and can be used by whoever reads the database; `portcullis seal` seals them"
+            "{plaintext} keys are plaintext: anyone who can read the database can use them; `portcullis seal` seals them"
         )));
     }
     findings

@@ -1,4 +1,4 @@
-//! Settings that are fine on a desk, and not where people log in.
+//! Settings that are fine for a trial, and unsafe in production.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -40,10 +40,10 @@ fn address(settings: &Settings) -> Option<Finding> {
         )),
         Some(url) if url.scheme() == "https" => None,
         Some(url) if is_loopback(url) => Some(note(
-            "PORTCULLIS_PUBLIC_URL is on this machine: nobody else can log in; set it to what browsers see",
+            "PORTCULLIS_PUBLIC_URL is on this machine: users on other machines cannot log in; set it to what browsers see",
         )),
         Some(_) => Some(warning(
-            "PORTCULLIS_PUBLIC_URL is not https: passwords and cookies can be read on the way; put TLS before this server and name its address here",
+            "PORTCULLIS_PUBLIC_URL is not https: passwords and cookies can be read in transit; put TLS before this server and name its address here",
         )),
     }
 }
@@ -70,12 +70,12 @@ fn proxies(settings: &Settings, found: &mut Vec<Finding>) {
     }
     if let Some(net) = wide {
         found.push(warning(format!(
-            "PORTCULLIS_TRUSTED_PROXIES has {net}: anybody there can claim to be any address; list the proxies alone"
+            "PORTCULLIS_TRUSTED_PROXIES has {net}: any machine there can claim any address; list only the proxies"
         )));
     }
     if is_https && !settings.bind.ip().is_loopback() {
         found.push(note(format!(
-            "PORTCULLIS_BIND is {}: whoever reaches it speaks plain http past the proxy; bind to loopback, or let only the proxy through",
+            "PORTCULLIS_BIND is {}: clients can bypass the proxy with plain http; bind to loopback, or let only the proxy through",
             settings.bind
         )));
     }
@@ -91,7 +91,7 @@ fn secrets(settings: &Settings, found: &mut Vec<Finding>) {
     let weak = |name: &str, key: &SecretKey| {
         weakness(key).map(|weakness| {
             warning(format!(
-                "{name} {weakness}: who guesses it can make sessions and tokens; use {SECRET_LENGTH} random characters"
+                "{name} {weakness}: an attacker who guesses it can make sessions and tokens; use {SECRET_LENGTH} random characters"
             ))
         })
     };
@@ -101,7 +101,7 @@ fn secrets(settings: &Settings, found: &mut Vec<Finding>) {
     found.extend(old.iter().find_map(weak_old));
     if !old.is_empty() {
         found.push(note(
-            "PORTCULLIS_SECRET_KEY_FALLBACKS is set: what was made under the old keys is still accepted; remove them when it has expired",
+            "PORTCULLIS_SECRET_KEY_FALLBACKS is set: sessions made with the old keys are still accepted; remove the keys when those have expired",
         ));
     }
 }
@@ -137,17 +137,17 @@ fn passwords(settings: &Settings, found: &mut Vec<Finding>) {
     }
     if cost < lowest {
         found.push(warning(format!(
-            "PORTCULLIS_PASSWORD_COST is {cost} for {algorithm}: stolen hashes are quickly guessed at; make it {lowest} or more"
+            "PORTCULLIS_PASSWORD_COST is {cost} for {algorithm}: stolen hashes are quick to crack; make it {lowest} or more"
         )));
     }
     if length < 8 {
         found.push(warning(format!(
-            "PORTCULLIS_PASSWORD_MIN is {length}: so short a password is guessed; make it 15, and 8 at least"
+            "PORTCULLIS_PASSWORD_MIN is {length}: passwords so short are guessed; make it 15, and 8 at least"
         )));
     }
     if (8..15).contains(&length) {
         found.push(note(format!(
-            "PORTCULLIS_PASSWORD_MIN is {length}: 15 is recommended where nothing but a password is asked for; set it to 15"
+            "PORTCULLIS_PASSWORD_MIN is {length}: 15 is recommended where there is no second factor; set it to 15"
         )));
     }
 }
@@ -157,22 +157,22 @@ fn sessions(settings: &Settings, found: &mut Vec<Finding>) {
     let is_shared = settings.storage == Storage::Django;
     if is_https(settings) && !is_shared && !cookie.starts_with("__Host-") {
         found.push(note(format!(
-            "PORTCULLIS_SESSION_COOKIE is {cookie}: a neighbour domain can set one of that name; call it __Host-sessionid"
+            "PORTCULLIS_SESSION_COOKIE is {cookie}: a neighbouring domain can set a cookie of that name; call it __Host-sessionid"
         )));
     }
     if settings.session_age > 30 * DAY {
         found.push(note(
-            "PORTCULLIS_SESSION_AGE is over 30 days: a stolen cookie is good for as long; make it 30d or less",
+            "PORTCULLIS_SESSION_AGE is over 30 days: a stolen cookie works that long; make it 30d or less",
         ));
     }
     if settings.session_idle.is_none() {
         found.push(note(
-            "PORTCULLIS_SESSION_IDLE is off: a session that is forgotten somewhere stays open; set it, such as 12h",
+            "PORTCULLIS_SESSION_IDLE is off: a forgotten session stays open; set it, such as 12h",
         ));
     }
     if is_shared {
         found.push(note(
-            "PORTCULLIS_STORAGE is django: who reads the database can use its tokens and sessions; remove the setting when no Django needs them",
+            "PORTCULLIS_STORAGE is django: anyone who can read the database can use its tokens and sessions; remove the setting when no Django needs them",
         ));
     }
 }
@@ -182,17 +182,17 @@ fn origins(settings: &Settings, found: &mut Vec<Finding>) {
     let wildcard = settings.trusted_origins.iter().any(|o| o.contains('*'));
     if plain(&settings.trusted_origins) {
         found.push(warning(
-            "PORTCULLIS_TRUSTED_ORIGINS has an http origin: who is on the way can write in its name; list https ones only",
+            "PORTCULLIS_TRUSTED_ORIGINS has an http origin: an attacker on the network can write in its name; list only https origins",
         ));
     }
     if wildcard {
         found.push(note(
-            "PORTCULLIS_TRUSTED_ORIGINS has a wildcard: every subdomain may write in a user's name; list those that do",
+            "PORTCULLIS_TRUSTED_ORIGINS has a wildcard: every subdomain may write in a user's name; list those that need to",
         ));
     }
     if plain(&settings.cors_origins) {
         found.push(warning(
-            "PORTCULLIS_CORS_ORIGINS has an http origin: who is on the way can read answers in its name; list https ones only",
+            "PORTCULLIS_CORS_ORIGINS has an http origin: an attacker on the network can read answers in its name; list only https origins",
         ));
     }
 }
@@ -205,22 +205,22 @@ fn operation(settings: &Settings, found: &mut Vec<Finding>) {
     let level = filter.and_then(|filter| filter.max_level_hint());
     if level.is_none_or(|level| level > LevelFilter::INFO) {
         found.push(warning(
-            "PORTCULLIS_LOG is debug or trace: it fills disks and may tell more than is good; for finding faults only",
+            "PORTCULLIS_LOG is debug or trace: it fills disks and may log too much; use it only to find faults",
         ));
     }
     if !url.is_local() && !url.verifies_server() {
         found.push(warning(
-            "DATABASE_URL does not verify the server: who is on the way can be the database; add sslmode=verify-full (README, TLS to PostgreSQL)",
+            "DATABASE_URL does not verify the server: an attacker on the network can pose as the database; add sslmode=verify-full (README, TLS to PostgreSQL)",
         ));
     }
     if threads > 4 * cores {
         found.push(warning(format!(
-            "PORTCULLIS_HASH_THREADS is {threads} on {cores} cores: each login only takes longer, and more memory; leave it unset"
+            "PORTCULLIS_HASH_THREADS is {threads} on {cores} cores: each login takes longer and more memory; leave it unset"
         )));
     }
     if queue > 1000 {
         found.push(warning(format!(
-            "PORTCULLIS_HASH_QUEUE is {queue}: logins wait longer than anybody does, where a 503 would say so; make it 1000 or less"
+            "PORTCULLIS_HASH_QUEUE is {queue}: logins wait longer than clients do, instead of getting a 503; make it 1000 or less"
         )));
     }
 }

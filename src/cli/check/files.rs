@@ -1,4 +1,4 @@
-//! Who else on this machine may read or change what should be ours.
+//! Files that other users of this machine may read or change.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub(super) fn findings(settings: &Settings, config: &Path) -> Vec<Finding> {
     let mut findings = Vec::from_iter(config_finding(settings, config));
     if let DatabaseUrl::Sqlite(path) = &settings.database_url {
         let files = [
-            (path.clone(), "the password hashes in it can be guessed at"),
+            (path.clone(), "the password hashes in it can be cracked"),
             (beside(path, "-wal"), "it holds parts of the database"),
             (beside(path, "-shm"), "it belongs to the database"),
             (secret_file(path), "its key makes tokens and sessions"),
@@ -54,7 +54,7 @@ fn config_finding(settings: &Settings, config: &Path) -> Option<Finding> {
         )))
     } else if allows(config, OTHERS_WRITE) {
         Some(warning(format!(
-            "{file} can be changed by other users: they decide where the users are; chmod go-w it"
+            "{file} can be changed by other users: they can name another database; chmod go-w it"
         )))
     } else {
         None

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// Something to say of the settings, in one line: what is so, why that is bad,
-/// and what to do.
+/// A finding, in one line: what is wrong, why it matters, and what to do.
 pub(super) struct Finding {
     pub(super) severity: Severity,
     text: String,
@@ -13,7 +12,7 @@ pub(super) struct Finding {
 pub(super) enum Severity {
     /// Must be fixed.
     Warning,
-    /// Should be known; there are good reasons to leave it.
+    /// Worth knowing; there are good reasons to leave it.
     Note,
 }
 

@@ -9,8 +9,8 @@ use diesel::sqlite::SqliteConnection;
 
 use crate::db::connection::LOCK_WAIT;
 
-/// Before all else: it drops what is temporary. The copies that undo a savepoint
-/// would otherwise go through a file, with all that is in the pages.
+/// First, because it drops temporary tables. In a file, the copies that undo a
+/// savepoint would hold what is in the pages.
 const FIRST_PRAGMA: &str = "PRAGMA temp_store = MEMORY";
 
 pub(super) const WRITER_PRAGMAS: &str = "
@@ -29,8 +29,8 @@ pub(super) const READER_PRAGMAS: &str = "
     PRAGMA query_only = ON;";
 
 /// The first connection of the process. It may have to switch the file to the
-/// write-ahead log, and SQLite does not wait for a lock to do that: with others
-/// starting at the same moment, somebody has to try again.
+/// write-ahead log, and SQLite does not wait for a lock to do that: where several
+/// processes start at once, this tries again.
 pub(super) fn connect_first(path: &Path) -> ConnectionResult<SqliteConnection> {
     let started = Instant::now();
     loop {
@@ -52,13 +52,13 @@ pub(super) fn connect(
     pragmas: &str,
     setup: Option<&str>,
 ) -> ConnectionResult<SqliteConnection> {
-    // Diesel turns `sqlite://p` into SQLite's `file:p`; a bare path it leaves
-    // alone, so that no character of a path has a meaning of its own.
+    // Diesel turns `sqlite://p` into SQLite's `file:p`. It leaves a bare path
+    // alone, so no character in it is special.
     let path = path.to_str().ok_or_else(|| {
         ConnectionError::BadConnection("the database path is not valid UTF-8".to_owned())
     })?;
     let mut connection = SqliteConnection::establish(path)?;
-    // The set-up comes first: a connection that only reads cannot make a view.
+    // The set-up comes first: a read-only connection cannot make a view.
     for statements in [FIRST_PRAGMA].into_iter().chain(setup).chain([pragmas]) {
         connection
             .batch_execute(statements)

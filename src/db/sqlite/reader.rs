@@ -2,13 +2,13 @@
 //!
 //! To begin and end a read takes SQLite three system calls, two of them for
 //! locks that the workers contend for: twice the time of the look-up itself. So
-//! a thread that looks up one key after the other keeps its transaction open,
-//! for as long as nothing has been committed: while the version of the database
-//! is the same, what it sees is all there is.
+//! a thread that does one look-up after the other leaves its transaction open, and
+//! uses it while the version of the database is the same: nothing has been
+//! committed since.
 //!
-//! While a snapshot is open the write-ahead log cannot begin anew. So none is
-//! opened while the log waits for that, and each is closed after [`HOLD`], also
-//! where nobody asks any more.
+//! While a snapshot is open the write-ahead log cannot start over. So none is
+//! opened while the log waits for that, and each is closed after [`HOLD`].
+//! docs/decisions/0002 says why this is safe.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -24,11 +24,11 @@ use super::wal_index::{State, Version};
 use crate::db::connection::Connection;
 use crate::db::error::DatabaseError;
 
-/// The longest time that a snapshot is kept open.
+/// How long a snapshot may stay open.
 const HOLD: Duration = Duration::from_millis(5);
-/// Look-ups that follow each other so closely are likely to go on.
+/// Look-ups that follow each other so closely are likely to continue.
 const CLOSE: Duration = Duration::from_millis(1);
-/// So many of them are enough to open a snapshot for the next ones.
+/// After so many of them, the next one opens a snapshot.
 const MANY: u32 = 3;
 
 thread_local! {
@@ -44,9 +44,9 @@ struct Reader {
     connection: SqliteConnection,
     /// The version before the open snapshot was taken.
     snapshot: Option<Version>,
-    /// When a look-up last found no snapshot to share.
+    /// When a look-up last had no snapshot to share.
     last: Instant,
-    /// Look-ups of which that is so, each close behind the one before.
+    /// Look-ups without a snapshot, each close behind the one before.
     in_a_row: u32,
 }
 
@@ -67,7 +67,7 @@ impl Readers {
         }
     }
 
-    /// Runs a read that sees all that is committed now.
+    /// Runs a read that sees everything committed so far.
     pub(super) fn read<T>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
@@ -78,8 +78,8 @@ impl Readers {
         })
     }
 
-    /// The same for a look-up, which may be one of many; `state` is from before it.
-    /// Not for a blocking thread of a runtime, whose tasks another thread runs.
+    /// The same for a look-up, which may be one of many. `state` was read before it.
+    /// Not for a blocking thread of a runtime, whose tasks run elsewhere.
     pub(super) fn look_up<T>(
         &self,
         state: Option<State>,
@@ -111,7 +111,7 @@ impl Readers {
                 None => self.connect()?,
             };
             let value = work(&mut reader)?;
-            // One that has failed is not used again.
+            // After a failure the connection is not used again.
             readers.push(reader);
             Ok(value)
         })
@@ -138,7 +138,7 @@ impl Reader {
         self.in_a_row >= MANY
     }
 
-    /// Opens a snapshot, where there is somebody to close it.
+    /// Opens a snapshot, if a task on this thread can close it.
     fn open(&mut self, version: Version) -> QueryResult<()> {
         if !runs_its_tasks_itself() {
             return Ok(());
@@ -173,8 +173,8 @@ struct Closing {
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        // Not at the end of the thread, which closes all connections, nor in the
-        // middle of a look-up.
+        // Skipped at the end of the thread, which closes all connections, and in
+        // the middle of a look-up.
         let _ = READERS.try_with(|readers| {
             let Ok(mut readers) = readers.try_borrow_mut() else {
                 return;
@@ -217,7 +217,7 @@ mod tests {
     }
 
     impl Fixture {
-        /// A database with the number 0 in it, and a connection of somebody else.
+        /// A database with the number 0 in it, and another connection to it.
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.db");
@@ -267,7 +267,7 @@ mod tests {
             panic!("no snapshot after {TRIES} look-ups");
         }
 
-        /// Whether the log can be emptied: only if nobody reads there.
+        /// Whether the log can be emptied: only if it has no reader.
         fn empties_log(&mut self) -> bool {
             let checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)");
             let found: Checkpoint = checkpoint.get_result(&mut self.other).unwrap();

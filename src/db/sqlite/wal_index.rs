@@ -13,9 +13,8 @@ const WORDS: usize = 2 * HEADER + 1;
 /// `wal_autocheckpoint`.
 const CHECKPOINT: u32 = 1000;
 
-/// Which commit was the last, by whatever process: SQLite's own header of the
-/// index, which every commit changes. It is what SQLite itself compares to see
-/// whether what a connection knows is still true.
+/// The last commit by any process: SQLite's own header of the index, which every
+/// commit changes. SQLite compares it to see whether its page cache is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version([u32; HEADER]);
 
@@ -33,11 +32,11 @@ impl Version {
     }
 }
 
-/// How the log stands.
+/// The state of the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct State {
     pub(super) version: Version,
-    /// Whether the next commit would like to find no reader in the log.
+    /// Whether the log is due for a checkpoint, which readers hinder.
     pub(super) awaits_checkpoint: bool,
 }
 
@@ -45,7 +44,7 @@ pub(super) struct State {
 pub(super) struct WalIndex(&'static [AtomicU32; WORDS]);
 
 impl WalIndex {
-    /// Of a database that a connection of this process has open: it stays.
+    /// For a database that this process has open, so that the file stays.
     pub(super) fn open(database: &Path) -> Option<Self> {
         let mapped = Self::map(database);
         if let Err(error) = &mapped {
@@ -55,11 +54,11 @@ impl WalIndex {
     }
 
     fn map(database: &Path) -> std::io::Result<&'static [AtomicU32; WORDS]> {
-        // It lies beside the file itself, not beside a link to it.
+        // It is beside the file itself, not beside a link to it.
         let mut name = database.canonicalize()?.into_os_string();
         name.push("-shm");
-        // It is never closed: when a process closes any descriptor of a file, POSIX
-        // takes away all locks that it has there, and SQLite's are there.
+        // Never closed: when a process closes any descriptor of a file, POSIX drops
+        // all its locks there, SQLite's among them.
         let file: &'static File = Box::leak(Box::new(File::open(name)?));
         if file.metadata()?.len() < size_of::<[u32; WORDS]>() as u64 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
@@ -67,13 +66,12 @@ impl WalIndex {
         map(file)
     }
 
-    /// How it stands now; `None` if that cannot be told, as in the middle of a
-    /// commit.
+    /// The state now; `None` in the middle of a commit.
     pub(super) fn state(&self) -> Option<State> {
         let load = |word: &AtomicU32| word.load(Ordering::Relaxed);
         let (first, rest) = self.0.split_first_chunk::<HEADER>()?;
         let first = first.each_ref().map(load);
-        // Who writes begins with the second header.
+        // A writer writes the second header first.
         fence(Ordering::Acquire);
         let (second, behind) = rest.split_first_chunk::<HEADER>()?;
         let second = second.each_ref().map(load);
@@ -90,7 +88,7 @@ impl WalIndex {
 
 #[expect(
     unsafe_code,
-    reason = "a system call for each look-up would cost more than all else in it"
+    reason = "a system call for each look-up would cost more than the rest of it"
 )]
 fn map(file: &'static File) -> std::io::Result<&'static [AtomicU32; WORDS]> {
     use rustix::mm::{MapFlags, ProtFlags, mmap};

@@ -13,20 +13,20 @@ use super::connect::{WRITER_PRAGMAS, connect};
 use crate::db::connection::{Connection, LOCK_WAIT};
 use crate::db::error::DatabaseError;
 
-/// Jobs in one commit. Beyond that the fsync is no longer what costs.
+/// Jobs in one commit. With more, the fsync is no longer the main cost.
 const GROUP: usize = 64;
 
-/// What a commit outlives.
+/// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::db) enum Durability {
-    /// The end of the process: what it wrote is the system's then.
+    /// The end of the process: the system has what it wrote.
     Unsynced,
     /// The loss of power too.
     Synced,
 }
 
 impl Durability {
-    /// The next commits are to be so. Between transactions only.
+    /// Applies to the next commits; only between transactions.
     fn set(self, connection: &mut SqliteConnection) -> QueryResult<()> {
         connection.batch_execute(match self {
             Self::Unsynced => "PRAGMA synchronous = NORMAL",
@@ -35,7 +35,7 @@ impl Durability {
     }
 }
 
-/// Tells the caller what has come of a job, once the group is committed or has failed.
+/// Tells the caller the outcome of a job, once its group is committed or has failed.
 pub(super) type Reply = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
 
 /// One queued write.
@@ -77,8 +77,8 @@ impl Writer {
     }
 
     fn write_group(&mut self, group: Vec<Job>) {
-        // A client that has waited for the lock that long has been given up on,
-        // and behind a stuck lock the queue must drain, not wait in turn.
+        // The client has given up by now, and behind a stuck lock the queue must
+        // drain instead of waiting job by job.
         let (group, late): (Vec<_>, Vec<_>) = group
             .into_iter()
             .partition(|job| job.queued.elapsed() < LOCK_WAIT);
@@ -95,7 +95,7 @@ impl Writer {
         let connection = &mut self.connection;
         let mut replies = Vec::with_capacity(group.len());
         for job in group {
-            // A job that panics loses its savepoint and its answer, nobody else's.
+            // A job that panics loses only its own savepoint and answer.
             let mut lent = Connection::Sqlite(connection);
             match catch_unwind(AssertUnwindSafe(|| (job.work)(Some(&mut lent)))) {
                 Ok(reply) => replies.push(reply),

@@ -101,7 +101,7 @@ impl TestDatabase {
         PgConnection::establish(&self.url()).expect("the test's database")
     }
 
-    /// Runs statements, as somebody else with access to the database would.
+    /// Runs statements, as another program with access to the database would.
     pub fn execute(&self, sql: &str) {
         match self {
             Self::Sqlite(_) => self.sqlite().batch_execute(sql),
