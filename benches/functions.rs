@@ -6,13 +6,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use portcullis::auth::keyring::Keyring;
+use portcullis::auth::keyring::{Keyring, Storage};
 use portcullis::auth::password::{self, Algorithm, Hasher};
 use portcullis::auth::{SessionKey, Token};
 use portcullis::django::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec, SessionData};
 use portcullis::http::authentication::token_in;
 use portcullis::models::UserId;
-use portcullis::settings::Storage;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

@@ -22,6 +22,7 @@ use url::Url;
 
 use self::connection::{Attendant, Patience};
 use self::stop::{Signals, stop_by_signal};
+use crate::auth::config::Config;
 use crate::auth::{Auth, Clock};
 use crate::db::{Database, MigrateError, OpenError};
 use crate::http::client_ip::TrustedProxies;
@@ -91,7 +92,7 @@ impl Application {
         let listener = std::net::TcpListener::bind(settings.bind).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         let database = open(settings)?;
-        let auth = Auth::new(settings, database, clock)?;
+        let auth = Auth::new(&auth_config(settings), database, clock)?;
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
         let state = services.server.clone();
@@ -235,6 +236,23 @@ pub fn open(settings: &Settings) -> Result<Database, StartError> {
         tracing::info!(%migration, "migrated the database");
     }
     Ok(Database::open(url, users, pool)?)
+}
+
+/// How these settings want people to log in.
+pub fn auth_config(settings: &Settings) -> Config {
+    Config {
+        secret_keys: settings.secret_keys.clone(),
+        storage: settings.storage,
+        hasher: settings.hasher,
+        upgrades_hashes: settings.upgrades_hashes,
+        session_age: settings.session_age,
+        session_idle: settings.session_idle,
+        event_age: settings.event_age,
+        throttle: settings.throttle,
+        hash_threads: settings.hash_threads.get(),
+        hash_queue: settings.hash_queue.get(),
+        hash_nice: settings.hash_nice,
+    }
 }
 
 fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAddr) -> Services {

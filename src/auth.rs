@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod config;
 pub mod credentials;
 pub mod error;
 pub mod event;
@@ -26,6 +27,7 @@ use diesel::prelude::QueryResult;
 
 pub use self::client::{Client, Device};
 pub use self::clock::Clock;
+use self::config::Config;
 pub use self::credentials::Credentials;
 pub use self::error::AuthError;
 use self::event::{Event, Kind};
@@ -45,7 +47,6 @@ use crate::django::{SessionAuthHash, SessionCodec};
 use crate::models::token::Owner;
 use crate::models::user::User;
 use crate::models::{self, RowKeys, Timestamp, UserId};
-use crate::settings::Settings;
 
 /// How long a hashing thread keeps its memory when no login comes.
 const HASHING_PAUSE: Duration = Duration::from_secs(10);
@@ -76,10 +77,10 @@ struct Inner {
 
 impl Auth {
     /// Starts the hashing threads.
-    pub fn new(settings: &Settings, database: Database, clock: Clock) -> std::io::Result<Self> {
-        let codec = SessionCodec::new(&settings.secret_keys);
+    pub fn new(config: &Config, database: Database, clock: Clock) -> std::io::Result<Self> {
+        let codec = SessionCodec::new(&config.secret_keys);
         let decoder = codec.clone();
-        let session_hash = SessionAuthHash::new(&settings.secret_keys);
+        let session_hash = SessionAuthHash::new(&config.secret_keys);
         let hashes = session_hash.clone();
         Ok(Self(Arc::new(Inner {
             tokens: database.look_ups(Table::Tokens, models::token::find_owners),
@@ -91,21 +92,21 @@ impl Auth {
             }),
             database,
             pool: HashPool::new(Limits {
-                threads: settings.hash_threads.get(),
-                queue: settings.hash_queue.get(),
-                nice: settings.hash_nice,
+                threads: config.hash_threads,
+                queue: config.hash_queue,
+                nice: config.hash_nice,
                 idle: HASHING_PAUSE,
             })?,
-            hasher: settings.hasher,
-            workload: SharedWorkload::new(&settings.hasher),
-            upgrades_hashes: settings.upgrades_hashes,
-            keyring: Keyring::new(settings.storage, &settings.secret_keys),
+            hasher: config.hasher,
+            workload: SharedWorkload::new(&config.hasher),
+            upgrades_hashes: config.upgrades_hashes,
+            keyring: Keyring::new(config.storage, &config.secret_keys),
             codec,
             session_hash,
-            session_age: settings.session_age,
-            session_idle: settings.session_idle,
-            event_age: settings.event_age,
-            throttle: Throttle::new(settings.throttle, &settings.secret_keys),
+            session_age: config.session_age,
+            session_idle: config.session_idle,
+            event_age: config.event_age,
+            throttle: Throttle::new(config.throttle, &config.secret_keys),
             clock,
         })))
     }

@@ -182,7 +182,8 @@ async fn clear_sessions(settings: &Settings) -> Result<(), CliError> {
 /// The rules, on the migrated database.
 fn auth(settings: &Settings) -> Result<Auth, CliError> {
     let database = crate::app::open(settings)?;
-    Ok(Auth::new(settings, database, Clock::system())?)
+    let config = crate::app::auth_config(settings);
+    Ok(Auth::new(&config, database, Clock::system())?)
 }
 
 /// Adds a flag for each setting, to every command.

@@ -20,6 +20,7 @@ use url::Url;
 pub use self::host::AllowedHosts;
 pub use self::keys::{KEYS, Key};
 pub use self::sources::Values;
+use crate::auth::keyring::Storage;
 use crate::auth::password::validation::Policy;
 use crate::auth::password::{Algorithm, Hasher};
 use crate::db::{DatabaseUrl, UserTable};
@@ -52,15 +53,6 @@ impl SettingsError {
             problem: problem.into(),
         }
     }
-}
-
-/// How keys are kept in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Storage {
-    /// As digests: nothing in the database can be used to log in.
-    Sealed,
-    /// In clear, as Django keeps them, to share the tables with it.
-    Django,
 }
 
 /// The form of the log lines.

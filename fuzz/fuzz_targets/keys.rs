@@ -4,11 +4,10 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::auth::keyring::Keyring;
+use portcullis::auth::keyring::{Keyring, Storage};
 use portcullis::auth::{Device, SessionKey, Token};
 use portcullis::django::{SecretKey, SecretKeys};
 use portcullis::models::UserId;
-use portcullis::settings::Storage;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

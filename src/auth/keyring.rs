@@ -25,9 +25,17 @@ use super::session_key::SessionKey;
 use super::token::Token;
 use crate::django::{SecretKey, SecretKeys};
 use crate::models::{RowKeys, UserId};
-use crate::settings::Storage;
 
 type HmacSha256 = Hmac<Sha256>;
+
+/// How keys stand in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// As digests: nothing in the database can be used to log in.
+    Sealed,
+    /// In plaintext, as Django does it, to share the tables with it.
+    Django,
+}
 
 /// Keeps this use of the secret key apart from every other.
 const TOKEN_PURPOSE: &[u8] = b"portcullis.token.verifier";

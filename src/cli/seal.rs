@@ -3,8 +3,9 @@
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{CliError, auth};
+use crate::auth::keyring::Storage;
 use crate::auth::seal::Keys;
-use crate::settings::{Settings, Storage};
+use crate::settings::Settings;
 
 /// Seals every clear key. It may be stopped at any time, and run again.
 pub(super) async fn seal(settings: &Settings) -> Result<(), CliError> {

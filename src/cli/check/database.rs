@@ -1,13 +1,14 @@
 //! What `check` sees in the database.
 
 use super::{Finding, warning};
-use crate::app::StartError;
+use crate::app::{StartError, auth_config};
+use crate::auth::keyring::Storage;
 use crate::auth::survey::Survey;
 use crate::auth::{Auth, Clock};
 use crate::cli::CliError;
 use crate::db::{Database, DatabaseUrl, inspect};
 use crate::models;
-use crate::settings::{Settings, Storage};
+use crate::settings::Settings;
 
 /// Says what there is, and gives what is wrong with it.
 pub(super) async fn findings(
@@ -50,7 +51,7 @@ pub(super) async fn findings(
         );
         return Ok(findings);
     }
-    let auth = Auth::new(settings, database, Clock::system())?;
+    let auth = Auth::new(&auth_config(settings), database, Clock::system())?;
     let survey = auth.survey().await?;
     println!("{url}: answers, {} users", survey.users);
     print_survey(&survey);

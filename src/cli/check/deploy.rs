@@ -9,9 +9,10 @@ use tracing_subscriber::filter::LevelFilter;
 use url::{Host, Url};
 
 use super::{Finding, note, warning};
+use crate::auth::keyring::Storage;
 use crate::auth::password::Algorithm;
 use crate::django::secret_key::SecretKey;
-use crate::settings::{Settings, Storage};
+use crate::settings::Settings;
 
 const DAY: Duration = Duration::from_secs(86400);
 
