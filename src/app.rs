@@ -86,10 +86,10 @@ impl Application {
     pub fn build_with_clock(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
         // A port that is taken is found out before anything is changed.
         let bind_error = |reason| StartError::Bind {
-            address: settings.bind,
+            address: settings.server.bind,
             reason,
         };
-        let listener = std::net::TcpListener::bind(settings.bind).map_err(bind_error)?;
+        let listener = std::net::TcpListener::bind(settings.server.bind).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         let database = open(settings)?;
         let auth = Auth::new(&auth_config(settings), database, clock)?;
@@ -98,16 +98,18 @@ impl Application {
         let state = services.server.clone();
         let patience = Patience {
             // Once for the request to come, and once for its answer.
-            due: settings.request_timeout * 2,
-            idle: settings.keep_alive,
+            due: settings.server.request_timeout * 2,
+            idle: settings.server.keep_alive,
         };
-        let header_timeout = settings.header_timeout;
+        let header_timeout = settings.server.header_timeout;
         // What HttpServer does, but for our own kind of connection.
         let builder = Server::build()
-            .workers(settings.workers.get())
+            .workers(settings.server.workers.get())
             .worker_max_blocking_threads(blocking_threads(settings))
-            .max_concurrent_connections(settings.max_connections.get() / settings.workers)
-            .shutdown_timeout(settings.shutdown_timeout.as_secs())
+            .max_concurrent_connections(
+                settings.server.max_connections.get() / settings.server.workers,
+            )
+            .shutdown_timeout(settings.server.shutdown_timeout.as_secs())
             .disable_signals();
         let stop = builder.graceful_shutdown_signal();
         let listening = builder.listen("portcullis", listener, move || {
@@ -150,7 +152,7 @@ impl Application {
             auth,
             state,
             signals: Signals::catch()?,
-            shutdown_delay: settings.shutdown_delay,
+            shutdown_delay: settings.server.shutdown_delay,
         })
     }
 
@@ -226,8 +228,8 @@ async fn learn(auth: Auth) {
 
 /// Opens the database of these settings, migrated.
 pub fn open(settings: &Settings) -> Result<Database, StartError> {
-    let (url, users) = (&settings.database_url, &settings.user_table);
-    let pool = u32::try_from(settings.database_pool.get()).unwrap_or(u32::MAX);
+    let (url, users) = (&settings.database.url, &settings.database.user_table);
+    let pool = u32::try_from(settings.database.pool.get()).unwrap_or(u32::MAX);
     if !users.is_ours() {
         // Nothing is made in a database that is not the one that was meant.
         drop(Database::open(url, users, 1)?);
@@ -240,18 +242,19 @@ pub fn open(settings: &Settings) -> Result<Database, StartError> {
 
 /// How these settings want people to log in.
 pub fn auth_config(settings: &Settings) -> Config {
+    let auth = &settings.auth;
     Config {
         secret_keys: settings.secret_keys.clone(),
-        storage: settings.storage,
+        storage: auth.storage,
         hasher: settings.hasher,
         upgrades_hashes: settings.upgrades_hashes,
-        session_age: settings.session_age,
-        session_idle: settings.session_idle,
-        event_age: settings.event_age,
-        throttle: settings.throttle,
-        hash_threads: settings.hash_threads.get(),
-        hash_queue: settings.hash_queue.get(),
-        hash_nice: settings.hash_nice,
+        session_age: auth.session_age,
+        session_idle: auth.session_idle,
+        event_age: auth.event_age,
+        throttle: auth.throttle,
+        hash_threads: auth.hash_threads.get(),
+        hash_queue: auth.hash_queue.get(),
+        hash_nice: auth.hash_nice,
     }
 }
 
@@ -261,23 +264,23 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
         auth: web::Data::new(auth),
         csrf: web::Data::new(Csrf {
             public_url: public_url.clone(),
-            trusted_origins: settings.trusted_origins.clone(),
-            cors_origins: settings.cors_origins.clone(),
+            trusted_origins: settings.http.trusted_origins.clone(),
+            cors_origins: settings.http.cors_origins.clone(),
         }),
         hosts: web::Data::new(AllowedHosts::new(
-            &settings.allowed_hosts,
+            &settings.http.allowed_hosts,
             public_url,
             address,
         )),
-        proxies: web::Data::new(TrustedProxies(settings.trusted_proxies.clone())),
+        proxies: web::Data::new(TrustedProxies(settings.http.trusted_proxies.clone())),
         limits: web::Data::new(Limits {
-            headers: settings.max_headers,
-            body: settings.max_body,
-            timeout: settings.request_timeout,
+            headers: settings.server.max_headers,
+            body: settings.server.max_body,
+            timeout: settings.server.request_timeout,
         }),
         server: web::Data::new(ServerState::new(public_url.scheme() == "https")),
         session_cookie: web::Data::new(SessionCookie {
-            name: settings.session_cookie.clone(),
+            name: settings.http.session_cookie.clone(),
             secure: public_url.scheme() == "https",
             max_age: i64::try_from(age).unwrap_or(i64::MAX),
             key: Key::generate(),
@@ -288,5 +291,5 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
 /// As many as connections to PostgreSQL, for each worker: all batches of
 /// look-ups may run on the threads of one. More would only wait.
 fn blocking_threads(settings: &Settings) -> usize {
-    settings.database_pool.get()
+    settings.database.pool.get()
 }

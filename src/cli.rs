@@ -162,13 +162,13 @@ async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, Cl
 }
 
 fn migrate(settings: &Settings) -> Result<(), CliError> {
-    let done = crate::db::Database::migrate(&settings.database_url, &settings.user_table)
+    let done = crate::db::Database::migrate(&settings.database.url, &settings.database.user_table)
         .map_err(StartError::from)?;
     for migration in &done {
         println!("applied {migration}");
     }
     if done.is_empty() {
-        println!("{} is up to date", settings.database_url);
+        println!("{} is up to date", settings.database.url);
     }
     Ok(())
 }

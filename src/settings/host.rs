@@ -8,17 +8,6 @@ use url::Url;
 #[derive(Debug, Clone)]
 pub struct AllowedHosts(Vec<String>);
 
-pub(super) fn parse_pattern(text: &str) -> Result<String, String> {
-    let name = text.strip_prefix('.').unwrap_or(text);
-    let is_host = name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b));
-    if text != "*" && (name.is_empty() || !is_host) {
-        return Err(format!("`{text}` is not a host name"));
-    }
-    Ok(text.to_ascii_lowercase())
-}
-
 impl AllowedHosts {
     /// The configured ones, or the public URL's host, with the loopback names
     /// while the server is bound to loopback.

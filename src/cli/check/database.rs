@@ -15,14 +15,15 @@ pub(super) async fn findings(
     settings: &Settings,
     is_deployed: bool,
 ) -> Result<Vec<Finding>, CliError> {
-    let url = &settings.database_url;
+    let url = &settings.database.url;
     if let DatabaseUrl::Sqlite(path) = url
         && !path.exists()
     {
         println!("{url}: not there yet; `portcullis serve` makes it");
         return Ok(Vec::new());
     }
-    let database = Database::open(url, &settings.user_table, 1).map_err(StartError::from)?;
+    let database =
+        Database::open(url, &settings.database.user_table, 1).map_err(StartError::from)?;
     let mut findings = if is_deployed {
         deployment_findings(&database, settings).await?
     } else {
@@ -69,7 +70,7 @@ async fn deployment_findings(
             "DATABASE_URL names a superuser of PostgreSQL: a fault here would open every database there; use a role that owns these tables only",
         ));
     }
-    if settings.storage == Storage::Django && !database.read(inspect::has_django).await? {
+    if settings.auth.storage == Storage::Django && !database.read(inspect::has_django).await? {
         findings.push(warning(
             "PORTCULLIS_STORAGE is django, but this database has no django_migrations: keys stand in clear for no Django; remove the setting",
         ));
@@ -126,7 +127,7 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
         )));
     }
     let in_clear = survey.clear_tokens + survey.clear_sessions;
-    if in_clear > 0 && settings.storage == Storage::Sealed {
+    if in_clear > 0 && settings.auth.storage == Storage::Sealed {
         findings.push(warning(format!(
             "{in_clear} keys stand in clear, and can be used by whoever reads the database; `portcullis seal` seals them"
         )));
