@@ -83,10 +83,10 @@ impl Application {
     pub fn build_with_clock(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
         // A port that is taken is found out before anything is changed.
         let bind_error = |reason| StartError::Bind {
-            address: settings.bind,
+            address: settings.server.bind,
             reason,
         };
-        let listener = TcpListener::bind(settings.bind).map_err(bind_error)?;
+        let listener = TcpListener::bind(settings.server.bind).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         let database = open(settings)?;
         let auth = Auth::new(auth_config(settings), database, clock)?;
@@ -101,7 +101,7 @@ impl Application {
             auth,
             state,
             signals: Signals::catch()?,
-            shutdown_delay: settings.shutdown_delay,
+            shutdown_delay: settings.server.shutdown_delay,
         })
     }
 
@@ -151,15 +151,15 @@ fn serve(
 ) -> std::io::Result<Server> {
     let timeouts = Timeouts {
         // Once for the request to come, and once for its answer.
-        busy: settings.request_timeout * 2,
-        idle: settings.keep_alive,
+        busy: settings.server.request_timeout * 2,
+        idle: settings.server.keep_alive,
     };
-    let header_timeout = settings.header_timeout;
+    let header_timeout = settings.server.header_timeout;
     let builder = Server::build()
-        .workers(settings.workers.get())
+        .workers(settings.server.workers.get())
         .worker_max_blocking_threads(blocking_threads(settings))
-        .max_concurrent_connections(settings.max_connections.get() / settings.workers)
-        .shutdown_timeout(settings.shutdown_timeout.as_secs())
+        .max_concurrent_connections(settings.server.max_connections.get() / settings.server.workers)
+        .shutdown_timeout(settings.server.shutdown_timeout.as_secs())
         .disable_signals();
     let stop = builder.graceful_shutdown_signal();
     let listening = builder.listen("portcullis", listener, move || {
@@ -188,8 +188,8 @@ fn serve(
 
 /// Opens the database of these settings, migrated.
 pub fn open(settings: &Settings) -> Result<Database, StartError> {
-    let (url, users) = (&settings.database_url, &settings.user_table);
-    let pool = u32::try_from(settings.database_pool.get()).unwrap_or(u32::MAX);
+    let (url, users) = (&settings.database.url, &settings.database.user_table);
+    let pool = u32::try_from(settings.database.pool.get()).unwrap_or(u32::MAX);
     let setup = users.setup();
     if !users.is_ours() {
         // Nothing is made in a database that is not the one that was meant.
@@ -205,19 +205,19 @@ pub fn open(settings: &Settings) -> Result<Database, StartError> {
 pub fn auth_config(settings: &Settings) -> auth::Config {
     auth::Config {
         secret_keys: settings.secret_keys.clone(),
-        storage: settings.storage,
+        storage: settings.auth.storage,
         hasher: settings.hasher,
         upgrades_hashes: settings.upgrades_hashes,
         hash_limits: auth::passwords::pool::Limits {
-            threads: settings.hash_threads.get(),
-            queue: settings.hash_queue.get(),
-            nice: settings.hash_nice,
+            threads: settings.auth.hash_threads.get(),
+            queue: settings.auth.hash_queue.get(),
+            nice: settings.auth.hash_nice,
             idle: HASHING_IDLE,
         },
-        session_age: settings.session_age,
-        session_idle: settings.session_idle,
-        throttle: settings.throttle,
-        event_age: settings.event_age,
+        session_age: settings.auth.session_age,
+        session_idle: settings.auth.session_idle,
+        throttle: settings.auth.throttle,
+        event_age: settings.auth.event_age,
     }
 }
 
@@ -227,23 +227,23 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
         auth: web::Data::new(auth),
         csrf: web::Data::new(Csrf {
             public_url: public_url.clone(),
-            trusted_origins: settings.trusted_origins.clone(),
-            cors_origins: settings.cors_origins.clone(),
+            trusted_origins: settings.http.trusted_origins.clone(),
+            cors_origins: settings.http.cors_origins.clone(),
         }),
         hosts: web::Data::new(AllowedHosts::new(
-            &settings.allowed_hosts,
+            &settings.http.allowed_hosts,
             public_url,
             address,
         )),
-        proxies: web::Data::new(TrustedProxies(settings.trusted_proxies.clone())),
+        proxies: web::Data::new(TrustedProxies(settings.http.trusted_proxies.clone())),
         limits: web::Data::new(Limits {
-            headers: settings.max_headers,
-            body: settings.max_body,
-            timeout: settings.request_timeout,
+            headers: settings.server.max_headers,
+            body: settings.server.max_body,
+            timeout: settings.server.request_timeout,
         }),
         server: web::Data::new(ServerState::new(public_url.scheme() == "https")),
         session_cookie: web::Data::new(SessionCookie {
-            name: settings.session_cookie.clone(),
+            name: settings.http.session_cookie.clone(),
             secure: public_url.scheme() == "https",
             max_age: i64::try_from(age).unwrap_or(i64::MAX),
             key: Key::generate(),
@@ -254,5 +254,5 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
 /// As many as connections to PostgreSQL, for each worker: all batches of
 /// look-ups may run on the threads of one. More would only wait.
 fn blocking_threads(settings: &Settings) -> usize {
-    settings.database_pool.get()
+    settings.database.pool.get()
 }

@@ -1,7 +1,7 @@
-//! Logs: one line an event, to standard error, and a span for each request.
+//! Logs: one line per event, on standard error, and a span per request.
 //!
-//! Never logged: passwords, tokens, session keys, CSRF secrets, cookies, and
-//! headers or query strings, which may hold one of them.
+//! Never log passwords, tokens, session keys, CSRF secrets or cookies, nor
+//! headers and query strings, which may hold one of them.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,31 +11,30 @@ use tracing_actix_web::{RequestId, RootSpanBuilder};
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
-use crate::settings::{LogFormat, Settings};
+use crate::settings::{LogFormat, LogSettings};
 
-/// What is no HTTP is an error to actix-http, and a session key that nobody has is
-/// news to actix-session. Anyone can send either, as often as they like: no line,
-/// unless the filter asks for that target by name.
+/// Anyone can send malformed HTTP or unknown session keys, as often as they like.
+/// actix-http and actix-session log each; only a filter that names them shows it.
 const QUIET: &str = "actix_http=off,actix_session=warn";
 
 /// Sends the log lines of this process to standard error.
-pub fn init(settings: &Settings) {
-    let filter = EnvFilter::new(format!("{QUIET},{}", settings.log));
+pub fn init(log: &LogSettings) {
+    let filter = EnvFilter::new(format!("{QUIET},{}", log.filter));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // A line that cannot be written would be reported with `eprintln!`,
-        // which panics for the same reason, in the middle of a request.
+        // A line that cannot be written would be reported with `eprintln!`, which
+        // panics for the same reason, during a request.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
-    // A second call, in a process of tests, changes nothing.
-    let _ = match settings.log_format {
+    // Tests call this twice in a process; the second call changes nothing.
+    let _ = match log.format {
         LogFormat::Text => lines.with_ansi(false).try_init(),
         LogFormat::Json => lines.json().try_init(),
     };
 }
 
-/// The span of a request: its id, method, path and status, and nothing that a
-/// client could hide a secret or a line break in.
+/// The span of a request: its id, method, path and status. A client can hide no
+/// secret in these, and no line break.
 pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {

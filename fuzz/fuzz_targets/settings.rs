@@ -71,39 +71,39 @@ fn one_setting(name: &str, text: &str) {
     };
     let most = Duration::from_secs(100_000 * 86_400);
     let ages = [
-        settings.session_age,
-        settings.event_age,
-        settings.request_timeout,
+        settings.auth.session_age,
+        settings.auth.event_age,
+        settings.server.request_timeout,
     ];
-    for age in ages.into_iter().chain(settings.session_idle) {
+    for age in ages.into_iter().chain(settings.auth.session_idle) {
         assert!((Duration::from_secs(1)..=most).contains(&age), "{text:?}");
     }
-    for network in &settings.trusted_proxies {
+    for network in &settings.http.trusted_proxies {
         let again: ipnet::IpNet = network.to_string().parse().expect("a network");
         assert_eq!(&again, network);
     }
-    for origin in &settings.cors_origins {
+    for origin in &settings.http.cors_origins {
         assert!(!origin.contains('*') && origin != "null", "{origin}");
         let url = url::Url::parse(origin).expect("an origin");
         assert_eq!(&url.origin().ascii_serialization(), origin);
     }
-    for origin in &settings.trusted_origins {
+    for origin in &settings.http.trusted_origins {
         assert!(
             origin.starts_with("https://") || origin.starts_with("http://"),
             "{origin}"
         );
     }
-    for host in &settings.allowed_hosts {
+    for host in &settings.http.allowed_hosts {
         assert!(
             host.is_ascii() && !host.contains([' ', '/', '@', '\\', ',']),
             "{host}"
         );
         assert_eq!(host, &host.to_ascii_lowercase());
     }
-    if let Some(url) = &settings.public_url {
+    if let Some(url) = &settings.server.public_url {
         assert!(url.path() == "/" && url.username().is_empty() && url.password().is_none());
     }
-    let cookie = &settings.session_cookie;
+    let cookie = &settings.http.session_cookie;
     assert!(
         (1..=64).contains(&cookie.len()) && cookie != "csrftoken",
         "{cookie}"

@@ -17,7 +17,7 @@ pub(super) async fn demo(mut flags: Vec<(&'static str, String)>) -> Result<(), C
     flags.push(("DATABASE_URL", format!("sqlite://{}", database.display())));
     // Only flags count: a demo must not touch the database that the environment names.
     let settings = Settings::new(Values::from_flags(flags)?)?;
-    telemetry::init(&settings);
+    telemetry::init(&settings.log);
     let application = Application::build(&settings)?;
     let auth = application.auth();
     let password = auth.passwords.hash(PASSWORD.to_owned()).await?;

@@ -10,7 +10,7 @@ use crate::settings::Settings;
 
 /// Seals every plaintext key. It may be stopped at any time, and run again.
 pub(super) async fn seal(settings: &Settings) -> Result<(), CliError> {
-    if settings.storage == Storage::Django {
+    if settings.auth.storage == Storage::Django {
         return Err(CliError::message(
             "PORTCULLIS_STORAGE is django, so keys stay plaintext; set it to sealed once Django no longer shares the tables",
         ));

@@ -20,18 +20,18 @@ const USER_SETTINGS: [&str; 4] = [
 const OTHER_FILES: u64 = 256;
 
 pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
-    telemetry::init(&settings);
+    telemetry::init(&settings.log);
     allow_files(&settings);
     let application = Application::build(&settings)?;
     let users = application.auth().users.count().await?;
     println!("Portcullis listens on {}", application.address());
     println!("  address  {}", application.public_url());
-    println!("  database {}", settings.database_url);
+    println!("  database {}", settings.database.url);
     println!("  users    {users}");
     if users == 0 {
         println!("\nNobody can log in yet. Make the first user:\n");
         println!("  {}\n", first_user_command(&settings));
-        if settings.database_url.has_password() && settings.flag("DATABASE_URL").is_some() {
+        if settings.database.url.has_password() && settings.flag("DATABASE_URL").is_some() {
             println!("  (with the database's password in PGPASSWORD)\n");
         }
     }
@@ -43,7 +43,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
 /// Raises the soft limit on open files (1024 on most systems) as far as connections
 /// need. If they took the last one, the database would get none.
 fn allow_files(settings: &Settings) {
-    let connections = settings.max_connections.get() as u64;
+    let connections = settings.server.max_connections.get() as u64;
     let needed = connections.saturating_add(OTHER_FILES);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let allowed = maximum.map_or(needed, |maximum| maximum.min(needed));
@@ -74,14 +74,14 @@ fn first_user_command(settings: &Settings) -> String {
         program.unwrap_or_else(|| "portcullis".to_owned()),
         "createsuperuser".to_owned(),
     ];
-    for key in crate::settings::KEYS {
+    for key in crate::settings::KEYS.iter() {
         let Some(value) = settings.flag(key.name) else {
             continue;
         };
         if USER_SETTINGS.contains(&key.name) {
             words.push(format!("--{}", key.flag_name()));
             words.push(match key.name {
-                "DATABASE_URL" => settings.database_url.without_password(),
+                "DATABASE_URL" => settings.database.url.without_password(),
                 _ => value.to_owned(),
             });
         }

@@ -1,20 +1,17 @@
 //! The secret key's file, for those who do not bring a key.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
-use std::path::Path;
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
-/// A key that someone copied from a guide protects nobody.
-const SAMPLES: [&str; 4] = ["secret", "changeme", "change-me", "django-insecure"];
-
-pub(super) fn parse(text: &str) -> Result<String, String> {
-    if SAMPLES.contains(&text) {
-        return Err("is a sample value; use 50 random characters".to_owned());
-    }
-    Ok(text.to_owned())
+/// The secret file of a SQLite database: beside it, `<name>.secret`.
+pub fn secret_file(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".secret");
+    name.into()
 }
 
-/// Reads the key; if there is none, gives one that is never written.
+/// Reads the key; if there is none, makes one up that is never written.
 pub(super) fn load_or_invent(path: &Path) -> Result<String, String> {
     Ok(read(path)?.unwrap_or_else(new_key))
 }
@@ -23,37 +20,43 @@ fn new_key() -> String {
     crate::django::random::random_string(64, &mut rand::rng())
 }
 
-/// Reads the key, or makes one. Of several processes that start at once, one
+/// Reads the key, or makes one. If several processes start at once, one
 /// creates the file, whole, and all read that.
 pub(super) fn load_or_create(path: &Path) -> Result<String, String> {
     if let Some(text) = read(path)? {
         return Ok(text);
     }
-    let cannot =
-        |error: std::io::Error| format!("cannot write the secret file {}: {error}", path.display());
     let key = new_key();
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut whole = tempfile::Builder::new()
-        .prefix(".portcullis-secret")
-        .tempfile_in(directory)
-        .map_err(cannot)?;
-    whole.write_all(key.as_bytes()).map_err(cannot)?;
-    whole.as_file().sync_all().map_err(cannot)?;
-    match whole.persist_noclobber(path) {
-        Ok(_) => Ok(key),
-        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
+    match create(path, &key) {
+        Ok(()) => Ok(key),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             read(path)?.ok_or_else(|| format!("the secret file {} vanished", path.display()))
         }
-        Err(error) => Err(cannot(error.error)),
+        Err(error) => Err(format!(
+            "cannot write the secret file {}: {error}",
+            path.display()
+        )),
     }
 }
 
+/// Writes the file, which only its owner may read, unless it exists.
+fn create(path: &Path, key: &str) -> std::io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut whole = tempfile::Builder::new()
+        .prefix(".portcullis-secret")
+        .tempfile_in(folder)?;
+    whole.write_all(key.as_bytes())?;
+    whole.as_file().sync_all()?;
+    whole.persist_noclobber(path)?;
+    Ok(())
+}
+
 fn read(path: &Path) -> Result<Option<String>, String> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             return Err(format!(
@@ -62,9 +65,6 @@ fn read(path: &Path) -> Result<Option<String>, String> {
             ));
         }
     };
-    let mut text = String::new();
-    file.read_to_string(&mut text)
-        .map_err(|error| format!("cannot read the secret file {}: {error}", path.display()))?;
     let text = text.trim();
     if text.len() < 32 {
         return Err(format!(

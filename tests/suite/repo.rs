@@ -345,7 +345,7 @@ async fn users_are_not_dropped_by_a_revert(backend: Backend) {
 #[test]
 fn the_readme_tells_of_every_setting() {
     let readme = read("README.md");
-    for key in KEYS {
+    for key in KEYS.iter() {
         let default = match (key.default, key.default_note) {
             ("", "") => "none".to_owned(),
             ("", note) => note.to_owned(),

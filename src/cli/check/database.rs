@@ -15,7 +15,7 @@ pub(super) async fn findings(
     settings: &Settings,
     is_deployed: bool,
 ) -> Result<Vec<Finding>, CliError> {
-    let url = &settings.database_url;
+    let url = &settings.database.url;
     if let DatabaseUrl::Sqlite(path) = url
         && !path.exists()
     {
@@ -23,7 +23,7 @@ pub(super) async fn findings(
         return Ok(Vec::new());
     }
     let database =
-        Database::open(url, &settings.user_table.setup(), 1).map_err(StartError::from)?;
+        Database::open(url, &settings.database.user_table.setup(), 1).map_err(StartError::from)?;
     let mut findings = if is_deployed {
         deployment_findings(&database, settings).await?
     } else {
@@ -70,7 +70,7 @@ async fn deployment_findings(
             "DATABASE_URL names a superuser of PostgreSQL: a flaw here would expose every database on that server; use a role that owns only these tables",
         ));
     }
-    if settings.storage == Storage::Django && !database.read(inspect::has_django).await? {
+    if settings.auth.storage == Storage::Django && !database.read(inspect::has_django).await? {
         findings.push(warning(
             "PORTCULLIS_STORAGE is django, but this database has no django_migrations: no Django needs the plaintext keys; remove the setting",
         ));
@@ -127,7 +127,7 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
         )));
     }
     let plaintext = survey.plaintext_tokens + survey.plaintext_sessions;
-    if plaintext > 0 && settings.storage == Storage::Sealed {
+    if plaintext > 0 && settings.auth.storage == Storage::Sealed {
         findings.push(warning(format!(
             "{plaintext} keys are plaintext: anyone who can read the database can use them; `portcullis seal` seals them"
         )));

@@ -28,13 +28,8 @@ pub(super) fn findings(settings: &Settings) -> Vec<Finding> {
     found
 }
 
-fn is_https(settings: &Settings) -> bool {
-    let url = settings.public_url.as_ref();
-    url.is_some_and(|url| url.scheme() == "https")
-}
-
 fn address(settings: &Settings) -> Option<Finding> {
-    match &settings.public_url {
+    match &settings.server.public_url {
         None => Some(warning(
             "PORTCULLIS_PUBLIC_URL is not set: cookies are sent without Secure, and links lead to the listen address; set it to what browsers see, such as https://login.example.org",
         )),
@@ -59,11 +54,11 @@ fn is_loopback(url: &Url) -> bool {
 
 /// This server speaks no TLS: with https, there is a proxy.
 fn proxies(settings: &Settings, found: &mut Vec<Finding>) {
-    let is_https = is_https(settings);
+    let is_https = settings.server.is_https();
     // The widest networks that are private: 10.0.0.0/8 and fc00::/7.
     let is_wide = |net: &&IpNet| net.prefix_len() < if net.addr().is_ipv4() { 8 } else { 7 };
-    let wide = settings.trusted_proxies.iter().find(is_wide);
-    if is_https && settings.trusted_proxies.is_empty() {
+    let wide = settings.http.trusted_proxies.iter().find(is_wide);
+    if is_https && settings.http.trusted_proxies.is_empty() {
         found.push(warning(
             "PORTCULLIS_TRUSTED_PROXIES is empty: TLS ends at a proxy, and behind it all clients look like one; list the proxy's address",
         ));
@@ -73,13 +68,13 @@ fn proxies(settings: &Settings, found: &mut Vec<Finding>) {
             "PORTCULLIS_TRUSTED_PROXIES has {net}: any machine there can claim any address; list only the proxies"
         )));
     }
-    if is_https && !settings.bind.ip().is_loopback() {
+    if is_https && !settings.server.bind.ip().is_loopback() {
         found.push(note(format!(
             "PORTCULLIS_BIND is {}: clients can bypass the proxy with plain http; bind to loopback, or let only the proxy through",
-            settings.bind
+            settings.server.bind
         )));
     }
-    if settings.allowed_hosts.iter().any(|host| host == "*") {
+    if settings.http.allowed_hosts.iter().any(|host| host == "*") {
         found.push(warning(
             "PORTCULLIS_ALLOWED_HOSTS is *: any Host header is answered; list the names that browsers use",
         ));
@@ -130,7 +125,7 @@ fn passwords(settings: &Settings, found: &mut Vec<Finding>) {
         Algorithm::Argon2 => 1,
     };
     let length = settings.password_policy.min_length();
-    if !settings.throttle {
+    if !settings.auth.throttle {
         found.push(warning(
             "PORTCULLIS_THROTTLE is off: passwords can be guessed without limit; remove the setting",
         ));
@@ -153,19 +148,19 @@ fn passwords(settings: &Settings, found: &mut Vec<Finding>) {
 }
 
 fn sessions(settings: &Settings, found: &mut Vec<Finding>) {
-    let cookie = &settings.session_cookie;
-    let is_shared = settings.storage == Storage::Django;
-    if is_https(settings) && !is_shared && !cookie.starts_with("__Host-") {
+    let cookie = &settings.http.session_cookie;
+    let is_shared = settings.auth.storage == Storage::Django;
+    if settings.server.is_https() && !is_shared && !cookie.starts_with("__Host-") {
         found.push(note(format!(
             "PORTCULLIS_SESSION_COOKIE is {cookie}: a neighbouring domain can set a cookie of that name; call it __Host-sessionid"
         )));
     }
-    if settings.session_age > 30 * DAY {
+    if settings.auth.session_age > 30 * DAY {
         found.push(note(
             "PORTCULLIS_SESSION_AGE is over 30 days: a stolen cookie works that long; make it 30d or less",
         ));
     }
-    if settings.session_idle.is_none() {
+    if settings.auth.session_idle.is_none() {
         found.push(note(
             "PORTCULLIS_SESSION_IDLE is off: a forgotten session stays open; set it, such as 12h",
         ));
@@ -179,8 +174,9 @@ fn sessions(settings: &Settings, found: &mut Vec<Finding>) {
 
 fn origins(settings: &Settings, found: &mut Vec<Finding>) {
     let plain = |origins: &[String]| origins.iter().any(|origin| origin.starts_with("http://"));
-    let wildcard = settings.trusted_origins.iter().any(|o| o.contains('*'));
-    if plain(&settings.trusted_origins) {
+    let http = &settings.http;
+    let wildcard = http.trusted_origins.iter().any(|o| o.contains('*'));
+    if plain(&http.trusted_origins) {
         found.push(warning(
             "PORTCULLIS_TRUSTED_ORIGINS has an http origin: an attacker on the network can write in its name; list only https origins",
         ));
@@ -190,7 +186,7 @@ fn origins(settings: &Settings, found: &mut Vec<Finding>) {
             "PORTCULLIS_TRUSTED_ORIGINS has a wildcard: every subdomain may write in a user's name; list those that need to",
         ));
     }
-    if plain(&settings.cors_origins) {
+    if plain(&http.cors_origins) {
         found.push(warning(
             "PORTCULLIS_CORS_ORIGINS has an http origin: an attacker on the network can read answers in its name; list only https origins",
         ));
@@ -198,10 +194,11 @@ fn origins(settings: &Settings, found: &mut Vec<Finding>) {
 }
 
 fn operation(settings: &Settings, found: &mut Vec<Finding>) {
-    let url = &settings.database_url;
+    let url = &settings.database.url;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (threads, queue) = (settings.hash_threads.get(), settings.hash_queue.get());
-    let filter = EnvFilter::try_new(&settings.log).ok();
+    let auth = &settings.auth;
+    let (threads, queue) = (auth.hash_threads.get(), auth.hash_queue.get());
+    let filter = EnvFilter::try_new(&settings.log.filter).ok();
     let level = filter.and_then(|filter| filter.max_level_hint());
     if level.is_none_or(|level| level > LevelFilter::INFO) {
         found.push(warning(

@@ -14,7 +14,7 @@ const ALL_WRITE: u32 = 0o002;
 
 pub(super) fn findings(settings: &Settings, config: &Path) -> Vec<Finding> {
     let mut findings = Vec::from_iter(config_finding(settings, config));
-    if let DatabaseUrl::Sqlite(path) = &settings.database_url {
+    if let DatabaseUrl::Sqlite(path) = &settings.database.url {
         let files = [
             (path.clone(), "the password hashes in it can be cracked"),
             (beside(path, "-wal"), "it holds parts of the database"),
@@ -47,7 +47,7 @@ fn config_finding(settings: &Settings, config: &Path) -> Option<Finding> {
     let file = config.display();
     let secrets = ["PORTCULLIS_SECRET_KEY", "PORTCULLIS_SECRET_KEY_FALLBACKS"];
     let has_secret = secrets.iter().any(|key| settings.is_from_file(key))
-        || settings.is_from_file("DATABASE_URL") && settings.database_url.has_password();
+        || settings.is_from_file("DATABASE_URL") && settings.database.url.has_password();
     if has_secret && allows(config, OTHERS) {
         Some(warning(format!(
             "{file} is open to other users, and has a secret in it; chmod 600 it"
