@@ -6,10 +6,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use django_auth::password::{self, Algorithm, Hasher};
+use django_auth::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec, SessionData};
 use portcullis::auth::keyring::Keyring;
-use portcullis::auth::password::{self, Algorithm, Hasher};
 use portcullis::auth::{SessionKey, Token};
-use portcullis::django::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec, SessionData};
 use portcullis::http::authentication::token_in;
 use portcullis::models::UserId;
 use portcullis::settings::Storage;

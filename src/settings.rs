@@ -14,16 +14,16 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use django_auth::password::validation::Policy;
+use django_auth::password::{Algorithm, Hasher};
+use django_auth::secret_key::{SecretKey, SecretKeys};
 use ipnet::IpNet;
 use url::Url;
 
 pub use self::host::AllowedHosts;
 pub use self::keys::{KEYS, Key};
 pub use self::sources::Values;
-use crate::auth::password::validation::Policy;
-use crate::auth::password::{Algorithm, Hasher};
 use crate::db::{DatabaseUrl, UserTable};
-use crate::django::secret_key::{SecretKey, SecretKeys};
 
 /// actix-http refuses more by itself.
 const MOST_HEADERS: usize = 128 * 1024;

@@ -16,6 +16,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use django_auth::{SecretKey, SecretKeys};
 use hmac::{Hmac, Mac};
 use rand::{CryptoRng, Rng};
 use sha2::{Digest, Sha256};
@@ -23,7 +24,6 @@ use subtle::ConstantTimeEq;
 
 use super::session_key::SessionKey;
 use super::token::Token;
-use crate::django::{SecretKey, SecretKeys};
 use crate::models::{RowKeys, UserId};
 use crate::settings::Storage;
 

@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use diesel::prelude::QueryResult;
+use django_auth::password;
 
 use super::event::{Event, Kind};
 use super::throttle::Reservation;
-use super::{Auth, AuthError, Client, Credentials, SessionKey, Token, password};
+use super::{Auth, AuthError, Client, Credentials, SessionKey, Token};
 use crate::db::Connection;
 use crate::models::user::User;
 use crate::models::{self, Timestamp, UserId};

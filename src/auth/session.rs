@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
 use diesel::prelude::QueryResult;
+use django_auth::{HashMatch, SessionAuthHash, SessionCodec, SessionData};
 use serde_json::Value;
 
 use super::{Auth, AuthError, SessionKey};
 use crate::db::Connection;
-use crate::django::{HashMatch, SessionAuthHash, SessionCodec, SessionData};
 use crate::models::session::StoredSession;
 use crate::models::user::User;
 use crate::models::{self, RowKeys, Timestamp, UserId};

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use django_auth::password;
+
 use super::seal::Keys;
-use super::{Auth, AuthError, password};
+use super::{Auth, AuthError};
 use crate::models;
 use crate::models::UserId;
 

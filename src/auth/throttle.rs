@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use diesel::prelude::QueryResult;
+use django_auth::SecretKeys;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use tokio::time::{Instant, sleep};
@@ -36,7 +37,6 @@ use super::event::{Event, Kind};
 use super::passwords::pool::{Busy, Ticket};
 use super::{Auth, AuthError, Client};
 use crate::db::Connection;
-use crate::django::SecretKeys;
 use crate::models::attempt::{Attempt, Place, Room, Rooms};
 use crate::models::user::User;
 use crate::models::{self, Timestamp, UserId};

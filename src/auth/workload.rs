@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::password::{Hasher, Work, Workload};
+use django_auth::password::{Hasher, Work, Workload};
+
 use super::{Auth, AuthError};
 
 /// One workload for all logins of the process.

@@ -2,8 +2,9 @@
 
 use std::io::{IsTerminal, Write};
 
+use django_auth::password::validation::{Owner, Policy, Problem};
+
 use super::CliError;
-use crate::auth::password::validation::{Owner, Policy, Problem};
 
 /// Where a script puts a password: never on the command line, which everybody
 /// on the machine can read.

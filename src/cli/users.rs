@@ -1,9 +1,9 @@
 //! `createuser`, `createsuperuser`, `changepassword` and `token`.
 
 use clap::Args;
+use django_auth::password::validation::Owner;
 
 use super::{CliError, auth, prompt};
-use crate::auth::password::validation::Owner;
 use crate::auth::{Auth, Profile, ProfileError};
 use crate::models::user::User;
 use crate::settings::Settings;

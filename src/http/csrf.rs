@@ -8,12 +8,12 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
+use django_auth::csrf::{FormatError, check_format, matches, new_secret};
 use url::Url;
 
 use super::cookies::RequestCookies;
 use super::error::ApiError;
 use super::session_cookie::expires_in;
-use crate::django::csrf::{FormatError, check_format, matches, new_secret};
 
 /// Name of the cookie that holds the secret.
 pub const COOKIE: &str = "csrftoken";

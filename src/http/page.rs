@@ -7,6 +7,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 use askama::Template;
+use django_auth::csrf as django_csrf;
 
 use super::authentication::authenticate;
 use super::cookies::RequestCookies;
@@ -14,7 +15,6 @@ use super::csrf::{self, Csrf, Site};
 use super::error::ApiError;
 use super::pages::ErrorPage;
 use super::view::check_csrf;
-use crate::django::csrf as django_csrf;
 
 /// The page for an error.
 pub fn answer(error: &ApiError) -> HttpResponse {

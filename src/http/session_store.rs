@@ -17,10 +17,10 @@ use actix_session::storage::{
 };
 use actix_session::{Session, SessionInsertError};
 use actix_web::cookie::time::Duration;
+use django_auth::SessionData;
 
 use crate::auth::session::{Claim, USER_ID};
 use crate::auth::{Auth, SessionKey};
-use crate::django::SessionData;
 
 /// Entries that are ours, and are never stored. `:` keeps them apart from
 /// names that a Django project would use.

@@ -1,7 +1,7 @@
 //! Hashes that the real Django made, and ours that it reads.
 
+use django_auth::password::{Algorithm, Hasher};
 use futures_util::{StreamExt, stream};
-use portcullis::auth::password::{Algorithm, Hasher};
 
 use crate::django::{Pair, try_log_in};
 use crate::support::database::Backend;

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use portcullis::auth::password::{Algorithm, Hasher};
+use django_auth::password::{Algorithm, Hasher};
 use reqwest::Method;
 use serde_json::{Value, json};
 

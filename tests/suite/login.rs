@@ -1,7 +1,7 @@
 //! Logging in, over JSON, forms and multipart.
 
-use portcullis::auth::password::{Algorithm, Hasher};
-use portcullis::django::{SecretKey, SecretKeys, SessionCodec, SessionData};
+use django_auth::password::{Algorithm, Hasher};
+use django_auth::{SecretKey, SecretKeys, SessionCodec, SessionData};
 use reqwest::multipart::Form;
 use serde_json::json;
 

@@ -491,6 +491,9 @@ fn all_tests() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut names = vec!["secrets::none_was_logged".to_owned()];
     walk(&root.join("src"), &root.join("src"), &mut names);
+    let (library, mut of_library) = (root.join("crates/django-auth/src"), Vec::new());
+    walk(&library, &library, &mut of_library);
+    names.extend(of_library.iter().map(|name| format!("django_auth::{name}")));
     walk(&root.join("tests/browser"), &root.join("tests"), &mut names);
     let on_each = crate::ON_EACH_DATABASE.iter().copied().flatten();
     names.extend(on_each.map(DatabaseTest::name));
@@ -499,7 +502,7 @@ fn all_tests() -> Vec<String> {
 }
 
 /// Whether there is a test of that name in modules of those names:
-/// `password::a_test` is `auth::password::tests::a_test`.
+/// `password::a_test` is `django_auth::password::tests::a_test`.
 fn is_there(tests: &[String], name: &str) -> bool {
     tests.iter().any(|test| {
         let (modules, last) = test.rsplit_once("::").unwrap();
@@ -570,7 +573,7 @@ fn no_secret_is_compared_with_equals() {
         ("src/auth/session_key.rs", "SessionKey"),
         ("src/auth/client.rs", "Device"),
         ("src/auth/credentials.rs", "Credentials"),
-        ("src/django/secret_key.rs", "SecretKey"),
+        ("crates/django-auth/src/secret_key.rs", "SecretKey"),
     ] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         let (before, _) = text
@@ -635,7 +638,12 @@ fn dependencies_are_reviewed_and_above_their_floors() {
         })
         .collect();
     let mut depends = BTreeSet::new();
-    for section in ["[dependencies]", "[dev-dependencies]"] {
+    let library = include_str!("../../crates/django-auth/Cargo.toml");
+    let sections = ["[dependencies]", "[dev-dependencies]"];
+    for (manifest, section) in [manifest, library]
+        .into_iter()
+        .flat_map(|manifest| sections.map(|section| (manifest, section)))
+    {
         let (_, rest) = manifest.split_once(section).unwrap();
         let lines = rest
             .lines()

@@ -40,7 +40,7 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use portcullis::auth::password::{Algorithm, Hasher};
+use django_auth::password::{Algorithm, Hasher};
 use rand::seq::SliceRandom;
 use serde_json::json;
 use support::app::{PASSWORD, TestApp};

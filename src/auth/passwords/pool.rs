@@ -15,12 +15,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use django_auth::password::argon2;
 use rustix::{process::setpriority_process, thread::gettid};
 use tokio::sync::oneshot;
 
 use super::places::{Place, Places};
 use super::queue::FairQueue;
-use crate::auth::password::argon2;
 
 /// A wait that the log tells of, and how often it does.
 const LONG_WAIT: Duration = Duration::from_secs(1);
@@ -313,7 +313,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::auth::password::{Algorithm, Hasher};
+    use django_auth::password::{Algorithm, Hasher};
 
     const LIMITS: Limits = Limits {
         threads: 1,

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use django_auth::password::Algorithm;
+use django_auth::secret_key::SecretKey;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::{Host, Url};
 
 use super::{Finding, note, warning};
-use crate::auth::password::Algorithm;
-use crate::django::secret_key::SecretKey;
 use crate::settings::{Settings, Storage};
 
 const DAY: Duration = Duration::from_secs(86400);

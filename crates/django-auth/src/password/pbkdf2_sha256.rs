@@ -88,7 +88,7 @@ fn keyed(password: &[u8], pad: u8) -> State {
     state
 }
 
-/// A digest's place, and the padding that ends a message of one block and it.
+/// Room for a digest, and the padding that ends a message of one block and it.
 const PADDED: [u8; BLOCK] = {
     let mut block = [0; BLOCK];
     block[DIGEST] = 0x80;
