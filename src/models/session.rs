@@ -1,4 +1,4 @@
-//! `django_session`: one row a session, opaque but to [`crate::django`].
+//! `django_session`: one row a session, opaque but to [`django_auth`].
 
 use std::collections::HashMap;
 

@@ -4,9 +4,10 @@
 //! (`hash-0`, `hash-1`, …), which give way to those that answer requests: a login
 //! storm fills this queue and nothing else.
 //!
-//! Each job needs one of the [`Places`], and clients take turns. Where there is no
-//! place the answer is [`Busy`] at once. Whoever has other work to do first takes the
-//! place before it, as a [`Ticket`], so that in a storm no work is done for nothing.
+//! Each job needs a place, of which one client holds half at most (`places.rs`), and
+//! clients take turns. Where there is no place the answer is [`Busy`] at once. Whoever
+//! has other work to do first takes the place before it, as a [`Ticket`], so that in a
+//! storm no work is done for nothing.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
