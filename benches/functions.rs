@@ -6,11 +6,11 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use django_auth::password::{self, Algorithm, Hasher};
+use django_auth::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec, SessionData};
 use portcullis::auth::Storage;
 use portcullis::auth::keyring::Keyring;
-use portcullis::auth::password::{self, Algorithm, Hasher};
 use portcullis::auth::{SessionKey, Token};
-use portcullis::django::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec, SessionData};
 use portcullis::http::request::authorization::token_in;
 use portcullis::models::UserId;
 use rand::SeedableRng;

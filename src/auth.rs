@@ -13,7 +13,6 @@ pub mod error;
 pub mod keyring;
 pub mod login;
 pub mod logout;
-pub mod password;
 pub mod passwords;
 pub mod seal;
 pub mod sessions;

@@ -4,8 +4,8 @@
 //! Calls go one way, and a test says so:
 //!
 //! ```text
-//! routes -> handlers -> auth -> models -> db
-//!              http       \-> django (formats), auth::password (hashes)
+//! routes -> handlers -> auth -> models -> db -> crates/django-auth
+//!              http
 //! ```
 //!
 //! - [`app`]: the server as a value
@@ -13,9 +13,9 @@
 //! - [`handlers`]: thin: typed input, one verb of [`auth`], a response
 //! - [`http`]: what handlers need to speak HTTP
 //! - [`auth`]: the rules
-//! - [`django`]: Django's formats, as pure functions
 //! - [`models`]: one file a table
 //! - [`db`]: connections, transactions, migrations
+//! - [`django_auth`], a crate of its own: Django's formats and hashes, as pure functions
 //! - [`settings`], [`telemetry`], [`cli`]: around them
 
 // Not in Cargo.toml, where they would hold for the tests as well.
@@ -30,7 +30,6 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod db;
-pub mod django;
 pub mod handlers;
 pub mod http;
 pub mod models;

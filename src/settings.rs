@@ -33,10 +33,10 @@ pub use self::secret::secret_file;
 pub use self::server::ServerSettings;
 pub use self::values::{SettingsError, Values};
 use crate::auth::Storage;
-use crate::auth::password::Hasher;
-use crate::auth::password::validation::Policy;
 use crate::db::DatabaseUrl;
-use crate::django::{SecretKey, SecretKeys};
+use django_auth::password::Hasher;
+use django_auth::password::validation::Policy;
+use django_auth::{SecretKey, SecretKeys};
 
 /// The effective settings of one process.
 pub struct Settings {

@@ -1,8 +1,8 @@
 //! CSRF tokens, masked and not: what was sent, and below it the cookie.
 #![no_main]
 
+use django_auth::csrf::{check_format, mask, matches};
 use libfuzzer_sys::fuzz_target;
-use portcullis::django::csrf::{check_format, mask, matches};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

@@ -3,10 +3,10 @@
 
 use std::sync::LazyLock;
 
+use django_auth::{SecretKey, SecretKeys};
 use libfuzzer_sys::fuzz_target;
 use portcullis::auth::keyring::Keyring;
 use portcullis::auth::{Device, SessionKey, Token};
-use portcullis::django::{SecretKey, SecretKeys};
 use portcullis::models::UserId;
 use portcullis::auth::Storage;
 use rand::SeedableRng;

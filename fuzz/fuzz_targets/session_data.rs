@@ -5,12 +5,12 @@
 use std::io::Write;
 use std::sync::LazyLock;
 
+use django_auth::session_data::SessionData;
+use django_auth::signing::{SaltedHmac, base64_encode, is_base62};
+use django_auth::{SecretKey, SecretKeys, SessionCodec};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use libfuzzer_sys::fuzz_target;
-use portcullis::django::session_data::SessionData;
-use portcullis::django::signing::{SaltedHmac, base64_encode, is_base62};
-use portcullis::django::{SecretKey, SecretKeys, SessionCodec};
 
 const KEY: &str = "a key of the fuzzer's own";
 const SALT: &str = "django.contrib.sessions.SessionStoresigner";

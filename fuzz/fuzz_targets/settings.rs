@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use django_auth::password::validation::{Owner, Policy};
 use libfuzzer_sys::fuzz_target;
-use portcullis::auth::password::validation::{Owner, Policy};
 use portcullis::db::DatabaseUrl;
 use portcullis::models::UserTable;
 use portcullis::settings::{KEYS, Settings, Values};

@@ -1,8 +1,8 @@
 //! Django's URL-safe base64 and its base62.
 #![no_main]
 
+use django_auth::signing::{base62_encode, base64_decode, base64_encode, is_base62};
 use libfuzzer_sys::fuzz_target;
-use portcullis::django::signing::{base62_encode, base64_decode, base64_encode, is_base62};
 
 const DIGITS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 

@@ -1,8 +1,8 @@
 //! The password column: any text, and below it any password.
 #![no_main]
 
+use django_auth::password::{
 use libfuzzer_sys::fuzz_target;
-use portcullis::auth::password::{
     Algorithm, Hasher, Work, algorithm_of, describe, is_usable, verify,
 };
 use rand::SeedableRng;

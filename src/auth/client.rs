@@ -5,11 +5,10 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use django_auth::random::random_string;
 use rand::CryptoRng;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-
-use crate::django::random::random_string;
 
 const DEVICE_LENGTH: usize = 32;
 

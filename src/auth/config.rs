@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::keyring::Storage;
-use super::password::Hasher;
 use super::passwords::pool::Limits;
-use crate::django::SecretKeys;
+use django_auth::SecretKeys;
+use django_auth::password::Hasher;
 
 /// The settings of [`Auth`](super::Auth).
 pub struct Config {

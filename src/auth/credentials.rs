@@ -1,10 +1,7 @@
 //! A name and a password, as a client sent them.
 
+use django_auth::password::validation::MAX_PASSWORD_BYTES;
 use secrecy::SecretString;
-
-/// A longer password is never hashed: Django would, and that is a free way to
-/// keep a server busy.
-pub const MAX_PASSWORD_BYTES: usize = 4096;
 
 /// What someone claims to be. Either part may be missing or unusable; such a
 /// login is refused like any other, after the same work.

@@ -21,12 +21,12 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use django_auth::{SecretKey, SecretKeys};
 use hmac::{Hmac, Mac};
 use rand::{CryptoRng, Rng};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::django::{SecretKey, SecretKeys};
 use crate::models::{RowKeys, UserId};
 
 pub use self::session_key::SessionKey;

@@ -1,10 +1,11 @@
 //! Logging in: the check of the credentials, and what a good login stores.
 
 use diesel::prelude::QueryResult;
+use django_auth::password;
 
 use super::audit::{Event, Kind};
 use super::throttle::{Assessment, Reservation};
-use super::{Auth, AuthError, Client, Credentials, SessionKey, Token, password};
+use super::{Auth, AuthError, Client, Credentials, SessionKey, Token};
 use crate::db::Connection;
 use crate::models::user::User;
 use crate::models::{self, Timestamp, UserId};

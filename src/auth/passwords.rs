@@ -16,11 +16,11 @@ use super::client::Client;
 use super::config::Config;
 use super::credentials::Credentials;
 use super::error::AuthError;
-use super::password::{self, Hasher, MakeError, Work, Workload};
 use crate::db::Database;
 use crate::models;
 use crate::models::UserId;
 use crate::models::user::User;
+use django_auth::password::{self, Hasher, MakeError, Work, Workload};
 
 /// Users that one read looks at, and how long others go first after it.
 const PAGE: i64 = 2000;

@@ -15,10 +15,10 @@ use super::config::Config;
 use super::error::AuthError;
 use super::keyring::{Keyring, SessionKey};
 use crate::db::{Connection, Database, LookUps};
-use crate::django::{HashMatch, SessionAuthHash, SessionCodec, SessionData};
 use crate::models::session::StoredSession;
 use crate::models::user::User;
 use crate::models::{self, RowKeys, Timestamp, UserId};
+use django_auth::{HashMatch, SessionAuthHash, SessionCodec, SessionData};
 
 pub use self::claim::{Claim, USER_ID};
 

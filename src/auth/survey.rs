@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use django_auth::password;
+
 use super::seal::Keys;
-use super::{Auth, AuthError, password};
+use super::{Auth, AuthError};
 use crate::models;
 
 /// What was found; nothing was changed.

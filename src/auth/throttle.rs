@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::prelude::QueryResult;
+use django_auth::SecretKeys;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use tokio::time::{Instant, sleep};
@@ -38,7 +39,6 @@ use super::config::Config;
 use super::error::AuthError;
 use super::passwords::pool::{Busy, HashPool, Ticket};
 use crate::db::{Connection, Database};
-use crate::django::SecretKeys;
 use crate::models::attempt::{Limits, Slot};
 use crate::models::user::User;
 use crate::models::{self, Timestamp, UserId};

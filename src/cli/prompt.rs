@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::error::CliError;
-use crate::auth::password::validation::{Owner, Policy, Problem};
+use django_auth::password::validation::{Owner, Policy, Problem};
 
 /// Where a script puts a password: not on the command line, which everybody on the
 /// machine can read.

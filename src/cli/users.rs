@@ -1,12 +1,12 @@
 //! `createuser`, `createsuperuser` and `changepassword`.
 
 use clap::Args;
+use django_auth::password::validation::Owner;
 
 use super::context::auth;
 use super::error::CliError;
 use super::prompt;
 use crate::auth::Auth;
-use crate::auth::password::validation::Owner;
 use crate::auth::users::{Profile, ProfileError};
 use crate::models::user::User;
 use crate::settings::Settings;

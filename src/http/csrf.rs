@@ -12,7 +12,7 @@ use super::request::cookies::RequestCookies;
 use super::request::{body, payload};
 use super::response::error::ApiError;
 use super::response::set_cookie::SetCookie;
-use crate::django::csrf::{check_format, mask, matches, new_secret};
+use django_auth::csrf::{check_format, mask, matches, new_secret};
 
 /// Django keeps the cookie for a year, to the week.
 const MAX_AGE: i64 = 31_449_600;

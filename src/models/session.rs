@@ -1,4 +1,4 @@
-//! `django_session`: one row a session, opaque but to [`crate::django`].
+//! `django_session`: one row a session, opaque but to [`django_auth`].
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ pub struct StoredSession {
     /// The row key.
     #[diesel(column_name = session_key)]
     pub key: String,
-    /// See [`crate::django::SessionCodec`].
+    /// See [`django_auth::SessionCodec`].
     #[diesel(column_name = session_data)]
     pub data: String,
     /// When it ends.

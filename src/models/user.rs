@@ -16,7 +16,7 @@ use crate::schema::accounts_customuser;
 pub struct User {
     /// Primary key.
     pub id: UserId,
-    /// Django's encoded hash; see [`crate::auth::password`].
+    /// Django's encoded hash; see [`django_auth::password`].
     pub password: String,
     /// Unique, exact to the byte.
     pub username: String,

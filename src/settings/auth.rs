@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::entry::{key, settings};
 use super::parse::{MOST_COUNT, cores, count_or, duration, list, number, one_of, optional};
 use crate::auth::Storage;
-use crate::auth::password::Algorithm;
-use crate::django::SecretKey;
+use django_auth::SecretKey;
+use django_auth::password::Algorithm;
 
 const HASHERS: &[(&str, Algorithm)] = &[
     ("bcrypt_sha256", Algorithm::BcryptSha256),

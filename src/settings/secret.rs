@@ -17,7 +17,7 @@ pub(super) fn load_or_invent(path: &Path) -> Result<String, String> {
 }
 
 fn new_key() -> String {
-    crate::django::random::random_string(64, &mut rand::rng())
+    django_auth::random::random_string(64, &mut rand::rng())
 }
 
 /// Reads the key, or makes one. If several processes start at once, one

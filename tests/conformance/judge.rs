@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDateTime, Utc};
-use portcullis::django::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec};
+use django_auth::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec};
 use portcullis::models::Timestamp;
 use serde_json::Value;
 

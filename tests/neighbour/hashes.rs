@@ -2,10 +2,9 @@
 
 use each_database::each_database;
 use futures_util::{StreamExt, stream};
-use portcullis::auth::password::{Algorithm, Hasher};
 
-use crate::django::{Pair, try_log_in};
 use crate::support::database::Backend;
+use django_auth::{Pair, try_log_in};
 
 const USERS: usize = 10_000;
 

@@ -2,9 +2,9 @@
 
 use each_database::each_database;
 
-use crate::django::{Pair, log_in, try_log_in};
 use crate::support::app::{Answer, PASSWORD};
 use crate::support::database::Backend;
+use django_auth::{Pair, log_in, try_log_in};
 
 fn make_user(pair: &Pair, name: &str) {
     pair.django.run(&format!(

@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::process::Stdio;
 
+use django_auth::password::{Algorithm, Hasher};
 use each_database::each_database;
-use portcullis::auth::password::{Algorithm, Hasher};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -39,8 +39,8 @@ fn project(database: &TestDatabase) {
                                   is_active, date_joined, first_name, badge)
              VALUES ('{}', FALSE, 'alice', 'L', 'a@example.org', FALSE, TRUE,
                      '2026-11-23 00:00:00', 'F', 'keep me')"#,
-        portcullis::auth::password::Hasher::new(
-            portcullis::auth::password::Algorithm::Pbkdf2Sha256,
+        django_auth::password::Hasher::new(
+            django_auth::password::Algorithm::Pbkdf2Sha256,
             Some(10),
         )
         .unwrap()

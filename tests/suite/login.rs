@@ -1,8 +1,8 @@
 //! Logging in, over JSON, forms and multipart.
 
+use django_auth::password::{Algorithm, Hasher};
+use django_auth::{SecretKey, SecretKeys, SessionCodec, SessionData};
 use each_database::each_database;
-use portcullis::auth::password::{Algorithm, Hasher};
-use portcullis::django::{SecretKey, SecretKeys, SessionCodec, SessionData};
 use reqwest::multipart::Form;
 use serde_json::json;
 

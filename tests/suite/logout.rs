@@ -123,7 +123,7 @@ async fn a_session_needs_its_csrf_token_to_log_out(backend: Backend) {
     );
 
     let mut rng = rand::rng();
-    let masked = portcullis::django::csrf::mask(&csrf, &mut rng);
+    let masked = django_auth::csrf::mask(&csrf, &mut rng);
     let form = [("csrfmiddlewaretoken", masked.as_str())];
     let answer = Answer::of(by_session(&app, &login).form(&form)).await;
     assert_eq!((answer.status, answer.body.as_str()), (200, DONE));

@@ -476,7 +476,7 @@ fn all_tests() -> Vec<String> {
 }
 
 /// Whether there is a test of that name in modules of those names:
-/// `password::a_test` is `auth::password::tests::a_test`.
+/// `password::a_test` is `django_auth::password::tests::a_test`.
 fn is_there(tests: &[String], name: &str) -> bool {
     tests.iter().any(|test| {
         let (modules, last) = test.rsplit_once("::").unwrap();
@@ -550,7 +550,7 @@ fn no_secret_is_compared_with_equals() {
         ("src/auth/session_key.rs", "SessionKey"),
         ("src/auth/client.rs", "Device"),
         ("src/auth/credentials.rs", "Credentials"),
-        ("src/django/secret_key.rs", "SecretKey"),
+        ("crates/django-auth/src/secret_key.rs", "SecretKey"),
     ] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
         let (before, _) = text
@@ -616,7 +616,12 @@ fn dependencies_are_reviewed_and_above_their_floors() {
         })
         .collect();
     let mut depends = BTreeSet::new();
-    for section in ["[dependencies]", "[dev-dependencies]"] {
+    let library = include_str!("../../crates/django-auth/Cargo.toml");
+    let sections = ["[dependencies]", "[dev-dependencies]"];
+    for (manifest, section) in [manifest, library]
+        .into_iter()
+        .flat_map(|manifest| sections.map(|section| (manifest, section)))
+    {
         let (_, rest) = manifest.split_once(section).unwrap();
         let lines = rest
             .lines()

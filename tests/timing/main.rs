@@ -39,7 +39,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use portcullis::auth::password::{Algorithm, Hasher};
+use django_auth::password::{Algorithm, Hasher};
 use rand::seq::SliceRandom;
 use serde_json::json;
 use support::app::{PASSWORD, TestApp};

@@ -4,9 +4,10 @@
 //! (`hash-0`, `hash-1`, …), which give way to those that answer requests: a login
 //! storm fills this queue and nothing else.
 //!
-//! Each job needs one of the [`Places`], and clients take turns. Where there is no
-//! place the answer is [`Busy`] at once. Whoever has other work to do first takes the
-//! place before it, as a [`Ticket`], so that in a storm no work is done for nothing.
+//! Each job needs a place, of which one client holds half at most (`places.rs`), and
+//! clients take turns. Where there is no place the answer is [`Busy`] at once. Whoever
+//! has other work to do first takes the place before it, as a [`Ticket`], so that in a
+//! storm no work is done for nothing.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,12 +16,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use django_auth::password::argon2;
 use rustix::{process::setpriority_process, thread::gettid};
 use tokio::sync::oneshot;
 
 use super::places::{Place, Places};
 use super::queue::FairQueue;
-use crate::auth::password::argon2;
 
 /// A wait that the log tells of, and how often it does.
 const LONG_WAIT: Duration = Duration::from_secs(1);
@@ -313,7 +314,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::auth::password::{Algorithm, Hasher};
+    use django_auth::password::{Algorithm, Hasher};
 
     const LIMITS: Limits = Limits {
         threads: 1,

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::django::SessionData;
 use crate::models::UserId;
+use django_auth::SessionData;
 
 /// Django's names in the session data.
 pub const USER_ID: &str = "_auth_user_id";

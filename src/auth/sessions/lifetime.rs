@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use crate::django::SessionData;
 use crate::models::Timestamp;
+use django_auth::SessionData;
 
 /// The Unix time at which a session ends; only while there is an idle limit.
 const ENDS: &str = "_portcullis_ends";

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use django_auth::password::Algorithm;
+use django_auth::secret_key::SecretKey;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -10,8 +12,6 @@ use url::{Host, Url};
 
 use super::finding::{Finding, note, warning};
 use crate::auth::Storage;
-use crate::auth::password::Algorithm;
-use crate::django::secret_key::SecretKey;
 use crate::settings::Settings;
 
 const DAY: Duration = Duration::from_secs(86400);

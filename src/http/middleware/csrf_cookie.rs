@@ -7,10 +7,10 @@ use actix_web::http::header::{HeaderMap, SET_COOKIE};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
-use crate::django::csrf::check_format;
 use crate::http::cookie_names::CSRF_COOKIE;
 use crate::http::csrf::{self, Csrf};
 use crate::http::request::cookies::RequestCookies;
+use django_auth::csrf::check_format;
 
 /// The middleware, inside of the cookies' one.
 pub async fn replace_malformed(

@@ -15,11 +15,11 @@ use actix_session::storage::{
 };
 use actix_session::{Session, SessionInsertError};
 use actix_web::cookie::time::Duration;
+use django_auth::SessionData;
 use serde_json::Value;
 
 use crate::auth::sessions::{Claim, USER_ID};
 use crate::auth::{Auth, SessionKey};
-use crate::django::SessionData;
 
 /// Entries of our own, never stored. `:` keeps them apart from Django's names.
 const PREFIX: &str = "portcullis:";

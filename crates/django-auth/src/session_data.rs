@@ -18,10 +18,9 @@ use flate2::{
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
-use super::{
-    SecretKeys, json,
-    signing::{SaltedHmacs, base62_encode, base64_decode, base64_encode, is_base62},
-};
+use crate::json;
+use crate::secret_key::SecretKeys;
+use crate::signing::{SaltedHmacs, base62_encode, base64_decode, base64_encode, is_base62};
 
 /// What a session holds: a JSON object, its keys in the order of writing.
 pub type SessionData = serde_json::Map<String, Value>;
@@ -93,8 +92,8 @@ impl SessionCodec {
         if !self.is_signed(signed, signature) {
             return Err(DecodeError::Signature);
         }
-        let (payload, stamp) = signed.rsplit_once(':').ok_or(DecodeError::Shape)?;
-        if !is_base62(stamp) {
+        let (payload, timestamp) = signed.rsplit_once(':').ok_or(DecodeError::Shape)?;
+        if !is_base62(timestamp) {
             return Err(DecodeError::Shape);
         }
         match serde_json::from_slice(&unpack(payload)?) {
@@ -158,7 +157,7 @@ fn unpack(payload: &str) -> Result<Vec<u8>, DecodeError> {
 fn inflate(packed: &[u8]) -> Result<Vec<u8>, DecodeError> {
     INFLATE.with_borrow_mut(|inflate| {
         inflate.reset(true);
-        // All at once, for most: otherwise zlib takes 32 KiB to remember what it wrote.
+        // All at once, for most: otherwise zlib takes 32 KiB more.
         let mut json = Vec::with_capacity((packed.len() * 4).min(MAX_JSON_BYTES + 1));
         loop {
             let before = (inflate.total_in(), json.len());
@@ -193,7 +192,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::django::vectors::{self, KEY, keys};
+    use crate::vectors::{self, KEY, keys};
 
     fn codec() -> SessionCodec {
         SessionCodec::new(&keys(KEY, &[]))
@@ -203,9 +202,9 @@ mod tests {
         value.as_object().cloned().unwrap()
     }
 
-    /// Signs any payload, as somebody with the key could.
-    fn signed(payload: &str, stamp: &str) -> String {
-        let body = format!("{payload}:{stamp}");
+    /// Signs any payload.
+    fn signed(payload: &str, timestamp: &str) -> String {
+        let body = format!("{payload}:{timestamp}");
         let signature = base64_encode(&codec().keys.current.digest(body.as_bytes()));
         format!("{body}:{signature}")
     }
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn signed_texts_that_hold_no_session_are_errors() {
         let pack = |json: &[u8]| format!(".{}", base64_encode(&compress(json).unwrap()));
-        for (payload, stamp, error) in [
+        for (payload, timestamp, error) in [
             (base64_encode(b"[1]"), "1", DecodeError::NotAnObject),
             (base64_encode(b"\"a\""), "1", DecodeError::NotAnObject),
             (base64_encode(b"{"), "1", DecodeError::NotAnObject),
@@ -280,9 +279,9 @@ mod tests {
             (".e30".to_owned(), "1", DecodeError::Packing),
         ] {
             assert_eq!(
-                codec().decode(&signed(&payload, stamp)),
+                codec().decode(&signed(&payload, timestamp)),
                 Err(error),
-                "{payload} {stamp}"
+                "{payload} {timestamp}"
             );
         }
         let cut = compress(&[b' '; 500]).unwrap();
@@ -382,9 +381,9 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_without_panic(text in any::<String>(), stamp in any::<String>()) {
+        fn any_text_is_read_without_panic(text in any::<String>(), timestamp in any::<String>()) {
             prop_assert!(codec().decode(&text).is_err());
-            let _ = codec().decode(&signed(&text, &stamp));
+            let _ = codec().decode(&signed(&text, &timestamp));
         }
     }
 }

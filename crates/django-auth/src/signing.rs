@@ -10,7 +10,7 @@ use hmac::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{SecretKey, SecretKeys};
+use crate::secret_key::{SecretKey, SecretKeys};
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -121,7 +121,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::django::vectors;
+    use crate::vectors;
 
     #[test]
     fn base62_is_djangos() {

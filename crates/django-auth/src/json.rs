@@ -9,11 +9,10 @@ use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
-
-use super::SessionData;
+use serde_json::{Map, Value};
 
 /// The object as ASCII text, its keys in their own order.
-pub fn to_ascii(data: &SessionData) -> Vec<u8> {
+pub fn to_ascii(data: &Map<String, Value>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let written = data.serialize(&mut Serializer::with_formatter(&mut out, Python));
     // A tree of values with text keys, written to memory, has no way to fail.
@@ -74,7 +73,7 @@ fn python_float(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::django::vectors;
+    use crate::vectors;
 
     #[test]
     fn every_vector_is_written_as_python_wrote_it() {

@@ -3,11 +3,9 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use scrypt::Params;
 
-use super::{
-    Algorithm,
-    encoded::{after_name, decimal, same},
-    workload::{Family, Work, count},
-};
+use super::algorithm::Algorithm;
+use super::encoded::{after_name, decimal, same};
+use super::work::{Family, ScryptShape, Work, count};
 
 /// Django's work factor n is 2 to this.
 pub(super) const DEFAULT_LOG_N: u32 = 14;
@@ -47,8 +45,8 @@ impl<'a> Stored<'a> {
         Some(Self { params, salt, hash })
     }
 
-    /// One that nobody has; `None` for what the algorithm does not allow.
-    pub(super) fn made_up(shape: Shape, log_n: u32) -> Option<Self> {
+    /// A made-up one; `None` for what the algorithm does not allow.
+    pub(super) fn made_up(shape: ScryptShape, log_n: u32) -> Option<Self> {
         Some(Self {
             params: params(log_n, shape.block_size, shape.parallelism)?,
             salt: "saltsaltsaltsaltsaltsa",
@@ -74,42 +72,24 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// What makes one unit of `n` as dear as another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
-    block_size: u32,
-    parallelism: u32,
-}
-
-impl Shape {
-    /// Blocks that one unit of `n` mixes.
-    pub(super) fn blocks(self) -> u64 {
-        u64::from(self.block_size) * u64::from(self.parallelism)
-    }
-
-    fn work(self, log_n: u32) -> Work {
-        Work {
-            family: Family::Scrypt(self),
-            amount: 1_u64.checked_shl(log_n).unwrap_or(u64::MAX),
-        }
-    }
-}
-
 fn work_of(params: &Params) -> Work {
-    let shape = Shape {
-        block_size: params.r(),
-        parallelism: params.p(),
-    };
-    shape.work(params.log_n().into())
+    let (block_size, parallelism) = (params.r(), params.p());
+    shaped(block_size, parallelism, params.log_n().into())
 }
 
 /// `n` of that logarithm, with Django's other parameters.
 pub(super) fn work(log_n: u32) -> Work {
-    let shape = Shape {
-        block_size: BLOCK_SIZE,
-        parallelism: PARALLELISM,
-    };
-    shape.work(log_n)
+    shaped(BLOCK_SIZE, PARALLELISM, log_n)
+}
+
+fn shaped(block_size: u32, parallelism: u32, log_n: u32) -> Work {
+    Work {
+        family: Family::Scrypt(ScryptShape {
+            block_size,
+            parallelism,
+        }),
+        amount: 1_u64.checked_shl(log_n).unwrap_or(u64::MAX),
+    }
 }
 
 /// The text for the column, with Django's block size and parallelism; `None` if

@@ -3,7 +3,7 @@
 //!
 //! A password column holds `algorithm$…`, where each algorithm has its own way
 //! to write its cost, salt and hash (one file each). Everything here is pure and
-//! slow on purpose: run it in the [pool](super::passwords::pool), never on an async thread.
+//! slow on purpose: run it on a thread of its own, never on an async one.
 //!
 //! Decisions of our own, where Django leaves a choice or does worse:
 //!
@@ -18,7 +18,7 @@
 //! password to PBKDF2, and plain bcrypt repeats it across a NUL.
 
 mod algorithm;
-pub(crate) mod argon2;
+pub mod argon2;
 mod bcrypt;
 mod encoded;
 mod hasher;
@@ -27,16 +27,18 @@ mod pbkdf2_sha256;
 mod scrypt;
 mod stored;
 pub mod validation;
+mod work;
 mod workload;
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, algorithm_of};
 pub use hasher::{Cost, Hasher, MakeError};
-use stored::Stored;
-pub use workload::{Work, Workload};
+pub use work::Work;
+pub use workload::Workload;
 
 use rand::CryptoRng;
 
-use crate::django::random::random_string;
+use self::stored::Stored;
+use crate::random::random_string;
 
 const UNUSABLE_PREFIX: char = '!';
 const UNUSABLE_LENGTH: usize = 40;
@@ -56,9 +58,9 @@ pub fn verify(encoded: &str, password: &str) -> bool {
 /// the same work whatever its reason: no such user (`None`), no password, an
 /// unreadable hash, a wrong password, or an account that is closed.
 ///
-/// The work that is made up is checks of hashes that nobody has, by the same
-/// calls as the user's own: the same function called from elsewhere can be some
-/// percent slower, which a patient attacker would see.
+/// The rest of the work is checks of made-up hashes, by the same calls as the user's
+/// own: the same function called from elsewhere can be some percent slower, which a
+/// patient attacker would see.
 pub fn check(encoded: Option<&str>, password: &str, may_pass: bool, workload: &Workload) -> bool {
     let own = encoded.and_then(Stored::parse);
     let may_pass = may_pass && own.is_some() && !password.is_empty();
@@ -84,13 +86,6 @@ pub fn is_usable(encoded: &str) -> bool {
 /// The random part makes each such text, and so each session hash, its own.
 pub fn unusable(rng: &mut (impl CryptoRng + ?Sized)) -> String {
     format!("{UNUSABLE_PREFIX}{}", random_string(UNUSABLE_LENGTH, rng))
-}
-
-/// The algorithm that a column's text names, whether or not the rest is sound;
-/// `None` for unusable and unknown ones.
-pub fn algorithm_of(encoded: &str) -> Option<Algorithm> {
-    let name = encoded.split('$').next()?;
-    Algorithm::from_name(name)
 }
 
 /// A column's text in words that can be shown: the algorithm and the cost that

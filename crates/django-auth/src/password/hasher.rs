@@ -5,9 +5,12 @@ use std::ops::RangeInclusive;
 
 use rand::{CryptoRng, Rng};
 
+use super::algorithm::{Algorithm, algorithm_of};
+use super::encoded::SALT_LENGTH;
 use super::stored::Stored;
-use super::{Algorithm, algorithm_of, argon2, bcrypt, encoded::SALT_LENGTH, pbkdf2, scrypt};
-use crate::django::random::random_string;
+use super::work::Work;
+use super::{argon2, bcrypt, pbkdf2, scrypt};
+use crate::random::random_string;
 
 /// How much work a new hash is, in the unit of its algorithm:
 ///
@@ -112,6 +115,19 @@ impl Hasher {
             return true;
         }
         Stored::parse(encoded).is_some_and(|stored| stored.is_outdated(self.cost.0))
+    }
+
+    /// What a check of a new hash takes.
+    pub(super) fn work(&self) -> Work {
+        let cost = self.cost.0;
+        match self.algorithm {
+            algorithm @ (Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1) => {
+                pbkdf2::work(algorithm, cost)
+            }
+            Algorithm::Bcrypt | Algorithm::BcryptSha256 => bcrypt::work(cost),
+            Algorithm::Argon2 => argon2::work(cost),
+            Algorithm::Scrypt => scrypt::work(cost),
+        }
     }
 }
 

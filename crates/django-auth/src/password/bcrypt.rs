@@ -9,11 +9,9 @@ use std::borrow::Cow;
 use bcrypt::{HashParts, Version};
 use sha2::{Digest, Sha256};
 
-use super::{
-    Algorithm,
-    encoded::{after_name, same},
-    workload::{Family, Work, count},
-};
+use super::algorithm::Algorithm;
+use super::encoded::{after_name, same};
+use super::work::{Family, Work, count};
 
 /// Django's rounds, a power of two.
 pub(super) const DEFAULT_COST: u32 = 12;
@@ -45,7 +43,7 @@ impl Stored {
             .then_some(Self { algorithm, parts })
     }
 
-    /// One that nobody has, of that cost; `None` if the cost is not allowed.
+    /// A made-up one of that cost; `None` if the cost is not allowed.
     pub(super) fn made_up(cost: u32) -> Option<Self> {
         let text = format!("$2b${cost:02}${}", ".".repeat(53));
         Some(Self {

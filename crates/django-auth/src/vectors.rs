@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{SecretKey, SecretKeys};
+use crate::secret_key::{SecretKey, SecretKeys};
 
 /// The secret key that all vectors were made with.
 pub(crate) const KEY: &str = "reference-secret-key-for-test-vectors-only-0123456789";
 
 /// `tests/vectors/django.json`, parsed.
 pub(crate) fn load() -> Value {
-    serde_json::from_str(include_str!("../../tests/vectors/django.json"))
+    serde_json::from_str(include_str!("../tests/vectors/django.json"))
         .expect("the vectors are JSON")
 }
 

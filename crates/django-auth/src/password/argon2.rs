@@ -7,11 +7,9 @@ use std::cell::RefCell;
 use argon2::{Algorithm as Variety, Argon2, Block, Params, Version};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
-use super::{
-    Algorithm,
-    encoded::{after_name, decimal, is_short_salt, same},
-    workload::{Family, Work, count},
-};
+use super::algorithm::Algorithm;
+use super::encoded::{after_name, decimal, is_short_salt, same};
+use super::work::{Argon2Shape, Family, Work, count};
 
 /// Django's passes over the memory (`t`).
 pub(super) const DEFAULT_PASSES: u32 = 2;
@@ -65,8 +63,8 @@ impl Stored {
         })
     }
 
-    /// One that nobody has, of so many passes; `None` for none.
-    pub(super) fn made_up(shape: Shape, passes: u64) -> Option<Self> {
+    /// A made-up one of so many passes; `None` for none.
+    pub(super) fn made_up(shape: Argon2Shape, passes: u64) -> Option<Self> {
         let passes = u32::try_from(passes).ok()?;
         Some(Self {
             variety: shape.variety,
@@ -87,12 +85,12 @@ impl Stored {
 
     /// What a check takes.
     pub(super) fn work(&self) -> Work {
-        let shape = Shape {
+        let shape = Argon2Shape {
             variety: self.variety,
             memory: self.params.m_cost(),
             lanes: self.params.p_cost(),
         };
-        shape.work(self.params.t_cost())
+        work_of(shape, self.params.t_cost())
     }
 
     /// By Django's rule: anything but today's parameters is outdated.
@@ -107,36 +105,21 @@ impl Stored {
     }
 }
 
-/// What makes a pass over the memory as dear as another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
-    variety: Variety,
-    memory: u32,
-    lanes: u32,
-}
-
-impl Shape {
-    /// KiB that one pass goes over.
-    pub(super) fn memory(self) -> u64 {
-        self.memory.into()
-    }
-
-    fn work(self, passes: u32) -> Work {
-        Work {
-            family: Family::Argon2(self),
-            amount: passes.into(),
-        }
-    }
-}
-
 /// So many passes over Django's memory.
 pub(super) fn work(passes: u32) -> Work {
-    let shape = Shape {
+    let shape = Argon2Shape {
         variety: Variety::Argon2id,
         memory: MEMORY,
         lanes: LANES,
     };
-    shape.work(passes)
+    work_of(shape, passes)
+}
+
+fn work_of(shape: Argon2Shape, passes: u32) -> Work {
+    Work {
+        family: Family::Argon2(shape),
+        amount: passes.into(),
+    }
 }
 
 /// `m=…,t=…,p=…`, in this order, as the reference implementation insists.
@@ -171,21 +154,20 @@ fn hash(
     }
     BLOCKS.with_borrow_mut(|blocks| {
         if blocks.len() < needed {
-            // Not resized: that would copy what nobody needs.
+            // Not resized: that would copy the old blocks.
             *blocks = vec![Block::default(); needed];
         }
         argon2.hash_password_into_with_memory(password.as_bytes(), salt, computed, blocks)
     })
 }
 
-/// Gives back the memory that this thread keeps from one hash to the next.
-pub(crate) fn release_memory() {
+/// Frees the memory that this thread keeps from one hash to the next, up to 100 MiB.
+pub fn release_memory() {
     BLOCKS.take();
 }
 
 /// How many bytes that is.
-#[cfg(test)]
-pub(crate) fn kept_memory() -> usize {
+pub fn kept_memory() -> usize {
     BLOCKS.with_borrow(|blocks| size_of_val(blocks.as_slice()))
 }
 

@@ -5,10 +5,8 @@
 
 use subtle::ConstantTimeEq;
 
-use super::{
-    SecretKeys,
-    signing::{SaltedHmac, SaltedHmacs},
-};
+use crate::secret_key::SecretKeys;
+use crate::signing::{SaltedHmac, SaltedHmacs};
 
 // NEVER CHANGE: with another salt every running session would end.
 const SALT: &str = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash";
@@ -49,7 +47,7 @@ impl SessionAuthHash {
         self.verify_with(&self.of(encoded_password), encoded_password, presented)
     }
 
-    /// The same, for whoever has kept what [`Self::of`] gave.
+    /// The same, with what [`Self::of`] gave.
     pub fn verify_with(&self, hash: &str, encoded_password: &str, presented: &str) -> HashMatch {
         let fits =
             |expected: &str| -> bool { expected.as_bytes().ct_eq(presented.as_bytes()).into() };
@@ -76,7 +74,7 @@ fn hex_digest(key: &SaltedHmac, encoded_password: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::django::vectors::{self, KEY, keys};
+    use crate::vectors::{self, KEY, keys};
 
     #[test]
     fn hashes_are_djangos() {

@@ -8,7 +8,7 @@
 //!
 //! Why it stays: a million iterations take 79 ms here and 97 ms with the crates
 //! (`docs/performance.md`), and a login is little else. It goes as soon as a release
-//! of `pbkdf2` is within a few percent of it: [`derive`] is then one call of
+//! of `pbkdf2` is within a few percent of it: [`derive()`] is then one call of
 //! `pbkdf2_hmac_array`, as the tests show.
 
 use pbkdf2::pbkdf2_hmac_array;
@@ -88,7 +88,7 @@ fn keyed(password: &[u8], pad: u8) -> State {
     state
 }
 
-/// A digest's place, and the padding that ends a message of one block and it.
+/// Room for a digest, and the padding that ends a message of one block and it.
 const PADDED: [u8; BLOCK] = {
     let mut block = [0; BLOCK];
     block[DIGEST] = 0x80;

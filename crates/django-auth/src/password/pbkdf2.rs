@@ -3,12 +3,10 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::Sha1;
 
-use super::{
-    Algorithm,
-    encoded::{after_name, decimal, is_short_salt, same},
-    pbkdf2_sha256,
-    workload::{Family, Work, count},
-};
+use super::algorithm::Algorithm;
+use super::encoded::{after_name, decimal, is_short_salt, same};
+use super::pbkdf2_sha256;
+use super::work::{Family, Work, count};
 
 /// Django 5.2's iterations, for both digests.
 pub(super) const DEFAULT_ITERATIONS: u32 = 1_000_000;
@@ -38,7 +36,7 @@ impl<'a> Stored<'a> {
         (affordable && !stored.salt.is_empty()).then_some(stored)
     }
 
-    /// One that nobody has, of so many iterations; `None` for none.
+    /// A made-up one of so many iterations; `None` for none.
     pub(super) fn made_up(algorithm: Algorithm, iterations: u64) -> Option<Self> {
         let iterations = u32::try_from(iterations).ok()?;
         (iterations > 0).then_some(Self {

@@ -52,6 +52,13 @@ impl Algorithm {
     }
 }
 
+/// The algorithm that a column's text names, whether or not the rest is sound;
+/// `None` for unusable and unknown ones.
+pub fn algorithm_of(encoded: &str) -> Option<Algorithm> {
+    let name = encoded.split('$').next()?;
+    Algorithm::from_name(name)
+}
+
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

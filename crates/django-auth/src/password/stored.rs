@@ -1,7 +1,8 @@
 //! A password column's text, taken apart: what can be checked against.
 
-use super::workload::{Family, Work, by_doublings};
-use super::{Algorithm, algorithm_of, argon2, bcrypt, encoded, pbkdf2, scrypt};
+use super::algorithm::{Algorithm, algorithm_of};
+use super::work::{Family, Work, by_doublings};
+use super::{argon2, bcrypt, encoded, pbkdf2, scrypt};
 
 /// A hash of any algorithm, stored or made up.
 pub(super) enum Stored<'a> {
@@ -31,7 +32,7 @@ impl<'a> Stored<'a> {
         })
     }
 
-    /// Hashes that nobody has, and that are so much work together.
+    /// Made-up hashes that are so much work together.
     pub(super) fn made_up(work: Work, into: &mut Vec<Self>) {
         let amount = work.amount;
         match work.family {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Asks the real Django about some thousand new passwords, for
-src/auth/password/validation.rs, and writes passwords.json:
+src/password/validation.rs, and writes passwords.json:
 
-    target/neighbour-venv/bin/python tests/vectors/make_passwords.py
+    target/neighbour-venv/bin/python crates/django-auth/tests/vectors/make_passwords.py
 
 (`.ci/run neighbour` makes that Python.) A case is: password, username, first
 name, last name, e-mail address, least length, Django's messages. Common ones are

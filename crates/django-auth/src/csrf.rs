@@ -13,14 +13,19 @@
 use rand::{CryptoRng, Rng};
 use subtle::ConstantTimeEq;
 
-use super::random::random_string;
+use crate::random::random_string;
+
+/// Django's name for the cookie that holds the secret.
+pub const COOKIE_NAME: &str = "csrftoken";
+/// Django's name for the form field that holds the masked secret.
+pub const FIELD_NAME: &str = "csrfmiddlewaretoken";
 
 const SECRET_LENGTH: usize = 32;
 const TOKEN_LENGTH: usize = 2 * SECRET_LENGTH;
 const ALPHABET_SIZE: u8 = 62;
 
-/// A secret or a mask, as places in the alphabet (each below 62).
-type Places = [u8; SECRET_LENGTH];
+/// A secret or a mask, as indices into the alphabet (each below 62).
+type Indices = [u8; SECRET_LENGTH];
 
 /// Why a text cannot be a token; the words are Django's, to go after
 /// `CSRF cookie ` or `CSRF token from … `.
@@ -44,8 +49,8 @@ pub fn new_secret(rng: &mut (impl CryptoRng + ?Sized)) -> String {
 /// `secret` is the cookie's value: 32 characters, or the 64 of an old masked
 /// cookie. For anything else the token is one that matches nothing.
 pub fn mask(secret: &str, rng: &mut (impl CryptoRng + ?Sized)) -> String {
-    let secret = secret_of(secret).unwrap_or_else(|| random_places(rng));
-    mask_with(&secret, &random_places(rng))
+    let secret = secret_of(secret).unwrap_or_else(|| random_indices(rng));
+    mask_with(&secret, &random_indices(rng))
 }
 
 /// Whether `token` could be one, masked or not.
@@ -76,20 +81,20 @@ pub fn matches(sent: &str, cookie: &str) -> bool {
     }
 }
 
-fn secret_of(token: &str) -> Option<Places> {
+fn secret_of(token: &str) -> Option<Indices> {
     let (first, second) = match token.len() {
-        SECRET_LENGTH => return places(token.as_bytes()),
+        SECRET_LENGTH => return indices(token.as_bytes()),
         TOKEN_LENGTH => token.as_bytes().split_at_checked(SECRET_LENGTH)?,
         _ => return None,
     };
-    let mut secret = places(second)?;
-    for (place, mask) in secret.iter_mut().zip(places(first)?) {
-        *place = (*place + ALPHABET_SIZE - mask) % ALPHABET_SIZE;
+    let mut secret = indices(second)?;
+    for (index, mask) in secret.iter_mut().zip(indices(first)?) {
+        *index = (*index + ALPHABET_SIZE - mask) % ALPHABET_SIZE;
     }
     Some(secret)
 }
 
-fn mask_with(secret: &Places, mask: &Places) -> String {
+fn mask_with(secret: &Indices, mask: &Indices) -> String {
     let cipher = secret
         .iter()
         .zip(mask)
@@ -97,20 +102,20 @@ fn mask_with(secret: &Places, mask: &Places) -> String {
     mask.iter().copied().chain(cipher).map(character).collect()
 }
 
-fn random_places(rng: &mut (impl CryptoRng + ?Sized)) -> Places {
+fn random_indices(rng: &mut (impl CryptoRng + ?Sized)) -> Indices {
     std::array::from_fn(|_| rng.random_range(0..ALPHABET_SIZE))
 }
 
-fn places(text: &[u8]) -> Option<Places> {
-    let mut places = Places::try_from(text).ok()?;
-    for byte in &mut places {
-        *byte = place(*byte)?;
+fn indices(text: &[u8]) -> Option<Indices> {
+    let mut indices = Indices::try_from(text).ok()?;
+    for byte in &mut indices {
+        *byte = index_of(*byte)?;
     }
-    Some(places)
+    Some(indices)
 }
 
 /// Arithmetic instead of a table: no memory access depends on the secret.
-fn place(byte: u8) -> Option<u8> {
+fn index_of(byte: u8) -> Option<u8> {
     match byte {
         b'a'..=b'z' => Some(byte - b'a'),
         b'A'..=b'Z' => Some(byte - b'A' + 26),
@@ -119,11 +124,11 @@ fn place(byte: u8) -> Option<u8> {
     }
 }
 
-fn character(place: u8) -> char {
-    char::from(match place {
-        0..26 => b'a' + place,
-        26..52 => b'A' + (place - 26),
-        _ => b'0' + (place - 52) % 10,
+fn character(index: u8) -> char {
+    char::from(match index {
+        0..26 => b'a' + index,
+        26..52 => b'A' + (index - 26),
+        _ => b'0' + (index - 52) % 10,
     })
 }
 
@@ -132,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::django::vectors;
+    use crate::vectors;
 
     #[test]
     fn masked_tokens_are_djangos() {
@@ -143,7 +148,7 @@ mod tests {
             let secret = vectors::text(row, "secret (the csrftoken cookie)");
             let mask = vectors::text(row, "mask");
             let token = vectors::text(row, "masked token");
-            let [plain, masked] = [secret, mask].map(|text| places(text.as_bytes()).unwrap());
+            let [plain, masked] = [secret, mask].map(|text| indices(text.as_bytes()).unwrap());
 
             assert_eq!(mask_with(&plain, &masked), token);
             assert!(matches(token, secret));

@@ -1,71 +1,23 @@
-//! The hash work of a refusal: the same for everybody, whatever their stored
-//! hash is made of.
+//! The hash work of a refusal: the same whatever the user's stored hash is made of.
 //!
-//! Work comes in families in which it adds up: 600,000 iterations of PBKDF2 and
-//! 400,000 more are a million. A [`Workload`] has, for each family that the
-//! database holds, the most that one of its hashes takes. A refused login does
-//! all of that: first what the user's own hash takes, then the rest.
+//! A [`Workload`] has, for each kind of work that the database holds, the most that
+//! one of its hashes takes. A refused login does all of that: first what the user's
+//! own hash takes, then the rest.
 
+use super::hasher::Hasher;
 use super::stored::Stored;
-use super::{Algorithm, Hasher, argon2, bcrypt, pbkdf2, scrypt};
+use super::work::Work;
 
 /// Families at most; a database that was ever Django's has two or three.
 const FAMILIES: usize = 8;
 /// Work at most, beside the preferred hasher's own: about 3 s on one core.
 const MOST_NANOS: u64 = 3_000_000_000;
 
-/// Hash work of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    /// Counted in iterations.
-    Pbkdf2Sha256,
-    /// Counted in iterations.
-    Pbkdf2Sha1,
-    /// Counted in rounds, of which each step of the cost doubles the number.
-    /// Plain or over a digest, it is the same work.
-    Bcrypt,
-    /// Counted in passes over so much memory.
-    Argon2(argon2::Shape),
-    /// Counted in `n`, with these parameters.
-    Scrypt(scrypt::Shape),
-}
-
-/// An amount of hash work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Work {
-    pub(super) family: Family,
-    pub(super) amount: u64,
-}
-
 impl Work {
     /// What a check of that password column's text takes; `None` if there is
     /// nothing to check against, and so no work.
     pub fn of(encoded: &str) -> Option<Self> {
         Stored::parse(encoded).map(|stored| stored.work())
-    }
-
-    /// What a new hash of that hasher takes.
-    fn of_hasher(hasher: &Hasher) -> Self {
-        let cost = hasher.cost.get();
-        match hasher.algorithm {
-            algorithm @ (Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1) => {
-                pbkdf2::work(algorithm, cost)
-            }
-            Algorithm::Bcrypt | Algorithm::BcryptSha256 => bcrypt::work(cost),
-            Algorithm::Argon2 => argon2::work(cost),
-            Algorithm::Scrypt => scrypt::work(cost),
-        }
-    }
-
-    /// Roughly how long it takes one core of a server of today.
-    pub fn nanos(&self) -> u64 {
-        let each = match self.family {
-            Family::Pbkdf2Sha256 | Family::Pbkdf2Sha1 => 120,
-            Family::Bcrypt => 60_000,
-            Family::Argon2(shape) => shape.memory() * 1_070,
-            Family::Scrypt(shape) => shape.blocks() * 305,
-        };
-        self.amount.saturating_mul(each)
     }
 }
 
@@ -74,9 +26,9 @@ impl Work {
 pub struct Workload(Vec<Work>);
 
 impl Workload {
-    /// What nobody's login takes where all hashes are the preferred hasher's.
+    /// What a refusal takes where all hashes are the preferred hasher's.
     pub fn new(preferred: &Hasher) -> Self {
-        Self(vec![Work::of_hasher(preferred)])
+        Self(vec![preferred.work()])
     }
 
     /// Whether a check of that much is within it.
@@ -128,29 +80,6 @@ impl Workload {
 }
 
 #[cfg(test)]
-thread_local! {
-    /// The work that this thread has really done.
-    pub(super) static DONE: std::cell::RefCell<Vec<Work>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-/// Called wherever hash work is done, so that tests can count it.
-#[inline]
-pub(super) fn count(work: impl FnOnce() -> Work) {
-    #[cfg(test)]
-    DONE.with_borrow_mut(|done| done.push(work()));
-    #[cfg(not(test))]
-    let _ = work;
-}
-
-/// Calls `run` with each power of two that an amount is made of, by its
-/// logarithm: where each step of the cost doubles the work, they add up to it.
-pub(super) fn by_doublings(amount: u64, run: impl FnMut(u32)) {
-    (0..u64::BITS)
-        .filter(|step| amount >> step & 1 == 1)
-        .for_each(run);
-}
-
-#[cfg(test)]
 impl Workload {
     /// How much of each family that is, in the order of this workload.
     pub(super) fn total(&self, works: impl IntoIterator<Item = Work>) -> Vec<u64> {
@@ -165,11 +94,10 @@ impl Workload {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use proptest::prelude::*;
 
     use super::*;
+    use crate::password::algorithm::Algorithm;
 
     /// One hash of each kind, with a cost of its own.
     fn encoded() -> impl Strategy<Value = String> {
@@ -204,12 +132,12 @@ mod tests {
                     workload.include(work);
                 }
             }
-            let nobody = workload.total(workload.rest(None));
+            let none = workload.total(workload.rest(None));
             for user in &users {
                 let own = Work::of(user);
                 if own.is_none_or(|own| workload.covers(own)) {
                     let sum = workload.total(own.into_iter().chain(workload.rest(own)));
-                    prop_assert_eq!(&sum, &nobody, "{}", user);
+                    prop_assert_eq!(&sum, &none, "{}", user);
                 }
             }
         }
@@ -225,13 +153,6 @@ mod tests {
             let nanos: u64 = workload.rest(None).map(|work| work.nanos()).sum();
             prop_assert!(nanos <= MOST_NANOS + 10_000_000_000);
             prop_assert!(workload.rest(None).count() <= FAMILIES);
-        }
-
-        #[test]
-        fn doublings_add_up(amount: u64) {
-            let sum = Cell::new(0_u64);
-            by_doublings(amount, |step| sum.set(sum.get() + (1 << step)));
-            prop_assert_eq!(sum.get(), amount);
         }
     }
 
