@@ -1,14 +1,12 @@
 //! The password column: any text, and below it any password.
 #![no_main]
 
-use django_auth::password::{
+use django_auth::password::{Algorithm, Hasher, Work, algorithm_of, describe, is_usable, verify};
 use libfuzzer_sys::fuzz_target;
-    Algorithm, Hasher, Work, algorithm_of, describe, is_usable, verify,
-};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-/// Dearer ones would make it a test of hash libraries.
+/// More expensive ones would make it a test of hash libraries.
 const MOST_NANOS: u64 = 30_000;
 
 fuzz_target!(|text: &str| {
