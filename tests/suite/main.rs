@@ -8,6 +8,7 @@
 
 mod support;
 
+mod access;
 mod audit;
 mod bodies;
 mod check;
@@ -42,6 +43,7 @@ use support::secrets;
 
 /// Tests that run once for each database.
 const ON_EACH_DATABASE: &[&[DatabaseTest]] = &[
+    access::TESTS,
     audit::TESTS,
     bodies::TESTS,
     check::TESTS,
