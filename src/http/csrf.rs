@@ -14,7 +14,7 @@ use super::response::error::ApiError;
 use super::response::set_cookie::SetCookie;
 use django_auth::csrf::{check_format, mask, matches, new_secret};
 
-/// Django keeps the cookie for a year, to the week.
+/// A year of 52 weeks, as in Django.
 const MAX_AGE: i64 = 31_449_600;
 
 const HEADER: HeaderName = HeaderName::from_static("x-csrftoken");

@@ -2,7 +2,7 @@
 //! routes, the answer to OPTIONS and the access test are all made from them.
 
 use actix_web::http::Method;
-use actix_web::{Route, guard, web};
+use actix_web::{Resource, Route, guard, web};
 
 use super::request::negotiate::Renderers;
 
@@ -35,11 +35,6 @@ pub struct View {
 }
 
 impl View {
-    /// Whether it takes this method.
-    pub fn allows(&self, method: &Method) -> bool {
-        lists(self.allow, method)
-    }
-
     /// Whether it only reads, and so needs no session next to a token.
     pub fn only_reads(&self) -> bool {
         methods(self.allow).all(|name| matches!(name, "GET" | "HEAD" | "OPTIONS"))
@@ -59,19 +54,13 @@ pub struct Page {
     pub routes: fn() -> Vec<Route>,
 }
 
-impl Page {
-    /// Whether it takes this method.
-    pub fn allows(&self, method: &Method) -> bool {
-        lists(self.allow, method)
-    }
-}
-
 /// The methods of an `Allow` header.
 pub fn methods(allow: &str) -> impl Iterator<Item = &str> {
     allow.split(", ")
 }
 
-fn lists(allow: &str, method: &Method) -> bool {
+/// Whether an `Allow` header lists this method.
+pub fn allows(allow: &str, method: &Method) -> bool {
     methods(allow).any(|name| name == method.as_str())
 }
 
@@ -79,6 +68,16 @@ fn lists(allow: &str, method: &Method) -> bool {
 pub fn spellings(path: &str) -> impl Iterator<Item = &str> {
     let bare = path.trim_end_matches('/');
     [path, bare].into_iter().filter(|path| !path.is_empty())
+}
+
+/// One resource for each spelling of a path: actix-web matches lists of paths
+/// by regular expressions.
+pub fn resources(path: &'static str, routes: fn() -> Vec<Route>) -> impl Iterator<Item = Resource> {
+    spellings(path).map(move |path| {
+        routes()
+            .into_iter()
+            .fold(web::resource(path), Resource::route)
+    })
 }
 
 /// A route for GET, and for HEAD, whose answer goes out without its body.

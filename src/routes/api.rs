@@ -7,7 +7,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{Resource, Scope, web};
 
 use crate::handlers::api::{login, logout, token, user};
-use crate::http::endpoint::{Permission, View, spellings};
+use crate::http::endpoint::{Permission, View, resources};
 use crate::http::middleware::view;
 use crate::http::request::authorization;
 use crate::http::request::body::MEDIA_TYPES;
@@ -55,7 +55,7 @@ pub static VIEWS: [View; 4] = [
 
 /// Adds all views, behind the pages of the same paths.
 pub fn mount(scope: Scope) -> Scope {
-    resources(&VIEWS).fold(scope, |scope, (view, resource)| {
+    views().fold(scope, |scope, (view, resource)| {
         scope.service(with_rules(view, resource))
     })
 }
@@ -63,25 +63,18 @@ pub fn mount(scope: Scope) -> Scope {
 /// Adds the views that only read, for programs that bring a token and no cookie.
 /// Outside of the sessions' middleware: this is what other services ask all day.
 pub fn mount_for_tokens(scope: Scope) -> Scope {
-    let reads = VIEWS.iter().filter(|view| view.only_reads());
-    resources(reads).fold(scope, |scope, (view, resource)| {
+    let reads = views().filter(|(view, _)| view.only_reads());
+    reads.fold(scope, |scope, (view, resource)| {
         let resource = resource.guard(guard::fn_guard(brings_only_a_token));
         scope.service(with_rules(view, resource))
     })
 }
 
-fn resources(
-    views: impl IntoIterator<Item = &'static View>,
-) -> impl Iterator<Item = (&'static View, Resource)> {
-    let paths = |view: &'static View| view.paths.iter().map(move |path| (view, *path));
-    let paths = views.into_iter().flat_map(paths);
-    // A resource for each path: lists of paths are matched by regular expressions.
-    paths
-        .flat_map(|(view, path)| spellings(path).map(move |path| (view, path)))
-        .map(|(view, path)| {
-            let routes = (view.routes)().into_iter();
-            (view, routes.fold(web::resource(path), Resource::route))
-        })
+fn views() -> impl Iterator<Item = (&'static View, Resource)> {
+    VIEWS.iter().flat_map(|view| {
+        let paths = view.paths.iter();
+        paths.flat_map(move |path| resources(path, view.routes).map(move |new| (view, new)))
+    })
 }
 
 fn with_rules(view: &'static View, resource: Resource) -> impl HttpServiceFactory + 'static {

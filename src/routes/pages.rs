@@ -2,10 +2,10 @@
 
 use actix_web::guard::{self, GuardContext};
 use actix_web::middleware::from_fn;
-use actix_web::{Resource, Scope, web};
+use actix_web::{Scope, web};
 
 use crate::handlers::pages::{account, login, logout};
-use crate::http::endpoint::{Page, Permission, get, spellings};
+use crate::http::endpoint::{Page, Permission, get, resources};
 use crate::http::middleware::page;
 use crate::http::request::negotiate;
 
@@ -49,15 +49,12 @@ pub static PAGES: [Page; 4] = [
 
 /// Adds all pages. Clients that do not want HTML go on to the views.
 pub fn mount(scope: Scope) -> Scope {
-    let paths = PAGES
-        .iter()
-        .flat_map(|page| spellings(page.path).map(move |path| (page, path)));
-    paths.fold(scope, |scope, (page, path)| {
-        let routes = (page.routes)().into_iter();
-        let resource = routes.fold(web::resource(path), Resource::route);
-        scope.service(resource.guard(guard::fn_guard(wants_page)).wrap(from_fn(
-            move |request, next| page::serve(page, request, next),
-        )))
+    PAGES.iter().fold(scope, |scope, page| {
+        resources(page.path, page.routes).fold(scope, |scope, resource| {
+            scope.service(resource.guard(guard::fn_guard(wants_page)).wrap(from_fn(
+                move |request, next| page::serve(page, request, next),
+            )))
+        })
     })
 }
 

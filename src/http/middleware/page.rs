@@ -10,7 +10,7 @@ use actix_web::{Error, HttpMessage, HttpResponse};
 
 use super::authentication::authenticate;
 use crate::http::csrf;
-use crate::http::endpoint::{Page, Permission};
+use crate::http::endpoint::{Page, Permission, allows};
 use crate::http::request::body::Body;
 use crate::http::response::error::ApiError;
 use crate::http::response::pages::{answer, see_other};
@@ -41,7 +41,7 @@ async fn decide(page: &Page, request: &mut ServiceRequest) -> Result<(), ApiErro
     if is_post && !(user.is_none() && csrf::is_program(request)?) {
         csrf::check(request).await?;
     }
-    if !page.allows(request.method()) {
+    if !allows(page.allow, request.method()) {
         return Err(ApiError::MethodNotAllowed(request.method().clone()));
     }
     match user {

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::authentication::authenticate;
 use crate::http::csrf;
-use crate::http::endpoint::{Permission, View};
+use crate::http::endpoint::{Permission, View, allows};
 use crate::http::request::current_user::{Authentication, CurrentUser};
 use crate::http::request::negotiate::{Format, Renderers, negotiate};
 use crate::http::response::error::ApiError;
@@ -62,7 +62,7 @@ async fn decide(view: &View, request: &mut ServiceRequest) -> Result<Decision, A
         _ => {}
     }
     match request.method() {
-        method if !view.allows(method) => Err(ApiError::MethodNotAllowed(method.clone())),
+        method if !allows(view.allow, method) => Err(ApiError::MethodNotAllowed(method.clone())),
         &Method::OPTIONS => Ok(Decision::Describe),
         _ => Ok(Decision::Handle(user)),
     }

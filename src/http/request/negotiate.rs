@@ -1,7 +1,7 @@
 //! DRF's content negotiation: `?format=` and `Accept`.
 //!
 //! As in DRF, q-values are ignored, more specific types go first, and the
-//! first renderer that fits wins; JSON stands before HTML.
+//! first renderer that fits wins; JSON comes before HTML.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{ACCEPT, HeaderValue};

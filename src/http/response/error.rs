@@ -73,7 +73,7 @@ impl ApiError {
         }
     }
 
-    /// One sentence for whoever reads the answer.
+    /// One sentence that says why.
     pub fn detail(&self) -> String {
         match self {
             Self::BadRequest(body) => body

@@ -46,7 +46,7 @@ pub async fn translate(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let cookies = RequestCookies::of(&request, &cookie.name);
     let inner = match &cookies.session {
-        // A token decides alone; its session is not even looked at.
+        // A token decides alone: a session next to it is not looked up.
         Presented::Key(key) if !authorization::has_token(request.headers()) => {
             Some(cookie.signed(key.expose()))
         }
