@@ -408,6 +408,7 @@ fn what_cannot_be_opened_stops_the_start_with_one_line() {
     ] {
         let line = run(program(folder.path())
             .env("DATABASE_URL", "sqlite://good.db")
+            .env("PORTCULLIS_BIND", "127.0.0.1:0")
             .env("PORTCULLIS_SECRET_KEY", &secret)
             .env(name, value))
         .failure();
@@ -557,6 +558,7 @@ fn passwords_in_a_database_url_are_never_shown() {
         for command in ["serve", "migrate", "check"] {
             let ended = run(program(folder.path())
                 .arg(command)
+                .env("PORTCULLIS_BIND", "127.0.0.1:0")
                 .env("PORTCULLIS_SECRET_KEY", &secret)
                 .env("DATABASE_URL", url));
             assert!(

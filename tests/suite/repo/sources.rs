@@ -148,7 +148,7 @@ impl Sources {
         aliases: &BTreeMap<(&[String], &str), Module>,
     ) -> Option<Module> {
         let (first, rest) = name.path.split_first()?;
-        let child = || [name.module.as_slice(), &[first.clone()]].concat();
+        let child = || [name.module.as_slice(), std::slice::from_ref(first)].concat();
         let mut base = match first.as_str() {
             "crate" => vec![name.module[0].clone()],
             "self" => name.module.clone(),

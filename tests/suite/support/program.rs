@@ -19,11 +19,12 @@ pub fn program(folder: &Path) -> Command {
     command
 }
 
-/// The program on a test's database, with the cheapest hashes.
+/// The program on a test's database, on a free port, with the cheapest hashes.
 pub fn program_on(database: &TestDatabase, folder: &Path) -> Command {
     let mut command = program(folder);
     command
         .env("DATABASE_URL", database.url())
+        .env("PORTCULLIS_BIND", "127.0.0.1:0")
         .env("PORTCULLIS_SECRET_KEY", SECRET_KEY)
         .env("PORTCULLIS_PASSWORD_COST", "4");
     command
