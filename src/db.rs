@@ -8,7 +8,7 @@
 //! up, and asks about the database itself ([`inspect`]).
 
 mod cached;
-mod connection;
+pub(crate) mod connection;
 mod database;
 mod error;
 pub mod inspect;

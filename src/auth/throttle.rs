@@ -14,6 +14,7 @@
 //! would be over a limit only because others are pending waits for them: first in this
 //! process ([`gate`]), then, for other processes, by asking the database again.
 
+mod accounts;
 pub mod failures;
 mod gate;
 mod reservation;
@@ -24,12 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::prelude::QueryResult;
-use django_auth::SecretKeys;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 use tokio::time::{Instant, sleep};
-use unicode_normalization::UnicodeNormalization;
 
+use self::accounts::Accounts;
 use self::gate::{Gate, Turn};
 use self::rules::{CLIENT_FAILURES, Refusal, Verdict, verdict};
 use super::audit::{Audit, Event, Kind};
@@ -61,16 +59,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// Blocks whose event is stored already, at most.
 const BLOCKS_RECORDED: usize = 10_000;
 
-/// Keeps this use of the secret key apart from every other.
-const NAME_PURPOSE: &[u8] = b"portcullis.throttle.name";
-
-type HmacSha256 = Hmac<Sha256>;
-
 /// The limits on failed logins; the counters are in the database.
 #[derive(Clone)]
 pub struct Throttle {
     is_on: bool,
-    name_key: Option<HmacSha256>,
+    accounts: Accounts,
     gate: Gate,
     /// The last block of each counter whose event is stored.
     recorded: Arc<Mutex<HashMap<(String, String), i64>>>,
@@ -90,7 +83,7 @@ impl Throttle {
     pub(super) fn new(config: &Config, database: Database, audit: Audit, clock: Clock) -> Self {
         Self {
             is_on: config.throttle,
-            name_key: name_key(&config.secret_keys),
+            accounts: Accounts::new(&config.secret_keys),
             gate: Gate::new(CLIENT_FAILURES.unsigned_abs()),
             recorded: Arc::default(),
             database,
@@ -119,7 +112,7 @@ impl Throttle {
         let now = self.clock.millis();
         let limits = rules::limits(now, !known.is_empty());
         let slot = Slot {
-            account: self.account(user, name),
+            account: self.accounts.name(user, name),
             client: device
                 .filter(|device| known.contains(device))
                 .unwrap_or_else(|| network.clone()),
@@ -309,32 +302,4 @@ impl Throttle {
         let days = chrono::TimeDelta::days(CLIENT_DAYS);
         Timestamp::new(now.checked_sub_signed(days).unwrap_or(now))
     }
-
-    /// The account, as the counters know it: the user's id, or a digest of a name that
-    /// no user has. People type their password there, so the name itself is not stored.
-    fn account(&self, user: Option<&User>, name: Option<&str>) -> String {
-        match user {
-            Some(user) => user.id.to_string(),
-            None => format!("~{}", self.digest(name.unwrap_or_default())),
-        }
-    }
-
-    /// Names that a person would take for the same have the same digest.
-    fn digest(&self, name: &str) -> String {
-        // The length comes first: normalising a long text is slow.
-        let short: String = name.chars().take(200).collect();
-        let normal: String = short.trim().nfkc().flat_map(char::to_lowercase).collect();
-        let Some(mut mac) = self.name_key.clone() else {
-            return String::new();
-        };
-        mac.update(normal.as_bytes());
-        let bytes = mac.finalize().into_bytes();
-        bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
-    }
-}
-
-fn name_key(secrets: &SecretKeys) -> Option<HmacSha256> {
-    let mut derive = HmacSha256::new_from_slice(secrets.current().expose_bytes()).ok()?;
-    derive.update(NAME_PURPOSE);
-    HmacSha256::new_from_slice(&derive.finalize().into_bytes()).ok()
 }

@@ -26,11 +26,11 @@ pub enum Connection<'a> {
 macro_rules! on {
     ($connection:expr, $c:ident => $body:expr) => {
         match $connection {
-            $crate::db::Connection::Sqlite(c) => {
+            $crate::db::connection::Connection::Sqlite(c) => {
                 let $c = &mut **c;
                 $body
             }
-            $crate::db::Connection::Postgres(c) => {
+            $crate::db::connection::Connection::Postgres(c) => {
                 let $c = &mut **c;
                 $body
             }

@@ -51,7 +51,7 @@ fn cookie_name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 64 || !text.bytes().all(is_token) {
         return Err("a cookie name is 1 to 64 letters, digits, `_`, `-` or `.`".to_owned());
     }
-    if text == crate::http::cookie_names::CSRF_COOKIE {
+    if text == django_auth::csrf::COOKIE_NAME {
         return Err("csrftoken is the CSRF cookie's name".to_owned());
     }
     Ok(text.to_owned())

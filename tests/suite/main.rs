@@ -20,6 +20,7 @@ mod hash_work;
 mod hosts;
 mod login;
 mod logout;
+mod markup;
 mod overload;
 mod pages;
 mod passwords;

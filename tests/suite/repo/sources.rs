@@ -443,7 +443,7 @@ fn may_use(from: &str, to: &str) -> bool {
         ("main" | "cli" | "app" | "telemetry", "settings") => true,
         ("main" | "cli" | "app", "telemetry") => true,
         ("models", "schema") => true,
-        ("settings", "auth" | "db" | "crates") => true,
+        ("settings", "auth" | "models" | "db" | "crates") => true,
         _ => match (rank(from), rank(to)) {
             (Some(from), Some(to)) => from < to,
             _ => false,
