@@ -128,12 +128,8 @@ impl Throttle {
     }
 
     /// Makes the attempt pending. An attempt that has to wait gives up its ticket for
-    /// the hashing meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// [`AuthError::Throttled`] if a limit is reached, and [`AuthError::Busy`] if
-    /// those before it took too long, or there is no other ticket.
+    /// the hashing meanwhile. [`AuthError::Throttled`] if a limit is reached,
+    /// [`AuthError::Busy`] if those before it took too long, or there is no ticket.
     pub(super) async fn reserve(
         &self,
         assessment: &Assessment,

@@ -5,6 +5,9 @@
 //! the account everywhere, with an empty account for the client's network and
 //! every account. Times are milliseconds since 1970.
 //!
+//! The file is long because all that changes the counters must agree with the one
+//! statement that makes the throttle exact.
+//!
 //! A transaction that touches several rows does so in one order (network, account,
 //! account and client), so that no two wait for each other.
 

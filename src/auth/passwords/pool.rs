@@ -51,11 +51,7 @@ pub struct Busy;
 pub struct HashPool(Arc<Handle>);
 
 impl HashPool {
-    /// Starts the threads.
-    ///
-    /// # Errors
-    ///
-    /// If the system starts no more threads.
+    /// Starts the threads; an error if the system starts no more.
     pub fn new(limits: Limits) -> io::Result<Self> {
         let threads = limits.threads.max(1);
         let shared = Arc::new(Shared {
@@ -82,12 +78,8 @@ impl HashPool {
     /// Runs `work` on one of the threads, for `client`, by whose name places are
     /// counted and turns are given.
     ///
-    /// If the returned future is dropped before `work` starts, it never does.
-    ///
-    /// # Errors
-    ///
-    /// [`Busy`]: at once if there is no place, later if `work` panicked (the thread
-    /// lives on, and the panic hook has reported it).
+    /// If the returned future is dropped before `work` starts, it never does. [`Busy`]
+    /// at once if there is no place, later if `work` panicked.
     pub async fn run<T: Send + 'static>(
         &self,
         client: &str,
@@ -96,11 +88,7 @@ impl HashPool {
         self.reserve(client)?.run(work).await
     }
 
-    /// A place for one job of that client, which is still to come.
-    ///
-    /// # Errors
-    ///
-    /// [`Busy`] if there is none.
+    /// A place for one job of that client, which is still to come; or [`Busy`].
     pub fn reserve(&self, client: &str) -> Result<Ticket, Busy> {
         let shared = &self.0.0;
         let place = shared.places.take(client).or_else(|| {
@@ -141,10 +129,6 @@ pub struct Ticket {
 
 impl Ticket {
     /// Runs `work` as [`HashPool::run`] does.
-    ///
-    /// # Errors
-    ///
-    /// [`Busy`] if `work` panicked.
     pub async fn run<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
