@@ -1,7 +1,6 @@
 //! HTTP as Django and DRF speak it; no SQL. Calls go one way, and no two files
 //! call each other: `middleware -> session -> csrf -> request -> response`.
 
-pub mod cookie_names;
 pub mod csrf;
 pub mod endpoint;
 pub mod middleware;

@@ -214,8 +214,7 @@ impl Throttle {
         Ok(AuthError::Throttled { wait })
     }
 
-    /// Whether this is the first refusal of a block: the table of events gets
-    /// one row for each, the log gets them all.
+    /// Whether this is a block's first refusal: the table gets one row, the log all.
     fn is_new(&self, refusal: &Refusal) -> bool {
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         if recorded.len() >= BLOCKS_RECORDED {
@@ -249,8 +248,7 @@ impl Throttle {
         Ok(())
     }
 
-    /// Ends the attempt of a good login, in the transaction that stores it, and stores
-    /// the client as known.
+    /// Ends the attempt of a good login, and stores the client as known.
     pub(super) fn succeed(
         &self,
         connection: &mut Connection<'_>,

@@ -7,7 +7,6 @@ use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN, REFERER};
 use actix_web::{HttpMessage, HttpResponse, web};
 use url::Url;
 
-use super::cookie_names::{CSRF_COOKIE, CSRF_FIELD};
 use super::request::cookies::RequestCookies;
 use super::request::{body, payload};
 use super::response::error::ApiError;
@@ -172,7 +171,7 @@ pub async fn check(request: &mut ServiceRequest) -> Result<(), ApiError> {
     if request.method() == Method::POST && body::is_form(request.headers()) {
         let bytes = payload::received(request.take_payload()).await?;
         let form = body::parse_form(request.headers(), bytes.clone()).await;
-        field = form.and_then(|form| form.text(CSRF_FIELD).map(str::to_owned));
+        field = form.and_then(|form| form.text(FIELD_NAME).map(str::to_owned));
         request.set_payload(Payload::from(bytes));
     }
     let cookie = RequestCookies::from_extensions(request).csrf;
@@ -211,7 +210,7 @@ pub fn rotate(headers: &mut HeaderMap, csrf: &Csrf) {
 
 fn give(headers: &mut HeaderMap, secret: &str, csrf: &Csrf) {
     let cookie = SetCookie {
-        name: CSRF_COOKIE,
+        name: COOKIE_NAME,
         value: secret,
         max_age: MAX_AGE,
         http_only: false,

@@ -546,8 +546,8 @@ fn the_asvs_map_names_tests_that_are_there() {
 fn no_secret_is_compared_with_equals() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (file, name) in [
-        ("src/auth/token.rs", "Token"),
-        ("src/auth/session_key.rs", "SessionKey"),
+        ("src/auth/keyring/token.rs", "Token"),
+        ("src/auth/keyring/session_key.rs", "SessionKey"),
         ("src/auth/client.rs", "Device"),
         ("src/auth/credentials.rs", "Credentials"),
         ("crates/django-auth/src/secret_key.rs", "SecretKey"),

@@ -7,7 +7,6 @@ use actix_web::http::header::{HeaderMap, SET_COOKIE};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
-use crate::http::cookie_names::CSRF_COOKIE;
 use crate::http::csrf::{self, Csrf};
 use crate::http::request::cookies::RequestCookies;
 use django_auth::csrf::check_format;
@@ -30,6 +29,6 @@ pub async fn replace_malformed(
 fn is_given(headers: &HeaderMap) -> bool {
     headers
         .get_all(SET_COOKIE)
-        .filter_map(|value| value.as_bytes().strip_prefix(CSRF_COOKIE.as_bytes()))
+        .filter_map(|value| value.as_bytes().strip_prefix(csrf::COOKIE_NAME.as_bytes()))
         .any(|rest| rest.starts_with(b"="))
 }

@@ -6,7 +6,9 @@ use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{COOKIE, HeaderValue};
 
 use crate::auth::{Device, SessionKey};
-use crate::http::cookie_names::{CSRF_COOKIE, DEVICE_COOKIE};
+
+/// Our cookie that tells a known browser from a new one.
+pub const DEVICE_COOKIE: &str = "portcullis_device";
 
 /// The session cookie of a request.
 #[derive(Clone, Default)]
@@ -59,7 +61,7 @@ impl RequestCookies {
         };
         Self {
             session,
-            csrf: one(CSRF_COOKIE),
+            csrf: one(django_auth::csrf::COOKIE_NAME),
             device: one(DEVICE_COOKIE).and_then(|text| Device::parse(&text)),
         }
     }

@@ -8,7 +8,7 @@ use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use actix_web::http::header::HeaderMap;
 
 use crate::auth::Device;
-use crate::http::cookie_names::DEVICE_COOKIE;
+use crate::http::request::cookies::DEVICE_COOKIE;
 use crate::http::response::set_cookie;
 
 const MAX_AGE: Duration = Duration::days(180);
