@@ -146,15 +146,9 @@ fn serve(
     listener: TcpListener,
     address: SocketAddr,
 ) -> std::io::Result<Server> {
-    let timeouts = Timeouts {
-        // Once for the request to come, and once for its answer.
-        busy: settings.request_timeout * 2,
-        idle: settings.keep_alive,
-    };
-    let header_timeout = settings.header_timeout;
+    let (timeouts, header_timeout) = (timeouts(settings), settings.header_timeout);
     let builder = Server::build()
         .workers(settings.workers.get())
-        .worker_max_blocking_threads(blocking_threads(settings))
         .max_concurrent_connections(settings.max_connections.get() / settings.workers)
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
         .disable_signals();
@@ -181,6 +175,14 @@ fn serve(
         boxed::factory(connect.and_then(http))
     });
     Ok(listening?.run())
+}
+
+fn timeouts(settings: &Settings) -> Timeouts {
+    Timeouts {
+        // Once for the request to come, and once for its answer.
+        busy: settings.request_timeout * 2,
+        idle: settings.keep_alive,
+    }
 }
 
 /// Opens the database of these settings, migrated.
@@ -225,10 +227,4 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
             key: Key::generate(),
         }),
     }
-}
-
-/// As many as connections to PostgreSQL, for each worker: all batches of
-/// look-ups may run on the threads of one. More would only wait.
-fn blocking_threads(settings: &Settings) -> usize {
-    settings.database_pool.get()
 }

@@ -40,6 +40,11 @@ pub const DRILLS: &[Drill] = &[
     drill!("PostgreSQL crashed under load, and started", crashed),
     drill!("a backend killed in the middle of a login", killed),
     drill!("PostgreSQL frozen (`SIGSTOP`)", frozen),
+    drill!("the same on a Unix socket", frozen_behind_a_socket),
+    drill!(
+        "its backends frozen, new ones work, on a Unix socket",
+        backends_frozen
+    ),
     drill!("connections that swallow all, new ones work", old_swallowed),
     drill!("connections that swallow all, new ones too", all_swallowed),
     drill!("packets from PostgreSQL lost", packets_lost),
@@ -53,13 +58,19 @@ const PEOPLE: u64 = 24;
 const LONGEST_ANSWER: Duration = Duration::from_secs(11);
 /// Once it is known that PostgreSQL is away, nobody waits for it.
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// So many connections has the server, and threads that may hang in them.
+const POOL: usize = 8;
+/// r2d2's threads, which make connections.
+const MAKERS: usize = 3;
+/// So many pools may hang beside the one in use.
+const MOST_ABANDONED: usize = 3;
 /// Connections that hang are given up by then.
 const GIVEN_UP: Duration = Duration::from_secs(7);
 /// People are at work so long before something happens, and see so much of it.
 const WHILE: Duration = Duration::from_secs(1);
 
 async fn stopped() -> Tally {
-    let mut scene = Scene::set(Cluster::start(), None);
+    let mut scene = Scene::set(Cluster::start());
     scene
         .outages(|c| c.stop("fast"), Cluster::start_again)
         .await;
@@ -67,26 +78,44 @@ async fn stopped() -> Tally {
 }
 
 async fn crashed() -> Tally {
-    let mut scene = Scene::set(Cluster::start(), None);
+    let mut scene = Scene::set(Cluster::start());
     let crash = |c: &Cluster| c.stop("immediate");
     scene.outages(crash, Cluster::start_again).await;
     scene.end().await
 }
 
 async fn frozen() -> Tally {
-    let mut scene = Scene::set(Cluster::start(), None);
-    let thaw = |c: &Cluster| {
-        c.signal_all("CONT");
-        Instant::now()
-    };
+    let mut scene = Scene::set(Cluster::start());
     scene.outages(|c| c.signal_all("STOP"), thaw).await;
     scene.end().await
+}
+
+/// Nobody can tell there that the other side takes no bytes.
+async fn frozen_behind_a_socket() -> Tally {
+    let cluster = Cluster::start();
+    let url = cluster.url_by_socket();
+    let mut scene = Scene::set_at(cluster, url);
+    scene.outages(|c| c.signal_all("STOP"), thaw).await;
+    // Nor does a stop wait for threads that hang.
+    scene.cluster.signal_all("STOP");
+    let hung = reqwest::get(format!("{}/readyz", scene.urls[0]));
+    assert_eq!(hung.await.unwrap().status(), 503);
+    scene.serving.signal("TERM");
+    assert_eq!(scene.serving.exit_code(), Some(0));
+    thaw(&scene.cluster);
+    scene.end_stopped()
+}
+
+fn thaw(cluster: &Cluster) -> Instant {
+    cluster.signal_all("CONT");
+    Instant::now()
 }
 
 async fn all_swallowed() -> Tally {
     let cluster = Cluster::start();
     let proxy = Proxy::start(cluster.address());
-    let mut scene = Scene::set(cluster, Some(&proxy));
+    let url = cluster.url_by(proxy.port());
+    let mut scene = Scene::set_at(cluster, url);
     let begin = {
         let proxy = proxy.clone();
         move |_: &Cluster| {
@@ -103,7 +132,7 @@ async fn all_swallowed() -> Tally {
 }
 
 async fn packets_lost() -> Tally {
-    let mut scene = Scene::set(Cluster::start_in(Network::new()), None);
+    let mut scene = Scene::set(Cluster::start_in(Network::new()));
     let lose_none = |c: &Cluster| {
         c.network().lose_none();
         Instant::now()
@@ -115,16 +144,51 @@ async fn packets_lost() -> Tally {
 }
 
 /// Nothing is away: who meets such a connection waits until it is given up, and
-/// then all is well.
+/// then all is well. But each time leaves threads behind, and once too often all
+/// are refused until those end.
 async fn old_swallowed() -> Tally {
     let cluster = Cluster::start();
     let proxy = Proxy::start(cluster.address());
-    let mut scene = Scene::set(cluster, Some(&proxy));
-    for _ in 0..ROUNDS {
+    let url = cluster.url_by(proxy.port());
+    let mut scene = Scene::set_at(cluster, url);
+    for _ in 0..MOST_ABANDONED {
         let load = scene.load().await;
         proxy.swallow();
         let took = recovered(&mut scene.witness, &scene.urls, Instant::now()).await;
         assert!(took < GIVEN_UP, "it took {took:?}");
+        scene.settle(load).await;
+    }
+    let load = scene.load().await;
+    proxy.swallow();
+    scene.people = load.stop().await;
+    // Until each connection has met somebody.
+    let url = &scene.urls[0];
+    join_all(scene.people.iter_mut().map(|person| person.act(url))).await;
+    scene.all_are_refused().await;
+    scene.assert_threads();
+
+    let load = scene.load().await;
+    proxy.hang_up();
+    scene.recover(load, Instant::now()).await;
+    scene.end().await
+}
+
+/// The others of PostgreSQL's processes go on. Nobody is at work meanwhile: a
+/// backend that stops with a lock would stop all others.
+async fn backends_frozen() -> Tally {
+    let cluster = Cluster::start();
+    let url = cluster.url_by_socket();
+    let mut scene = Scene::set_at(cluster, url);
+    for _ in 0..ROUNDS {
+        let load = scene.load().await;
+        scene.people = load.stop().await;
+        let frozen = backends(&mut scene.cluster.connect());
+        frozen.iter().for_each(|pid| signal(*pid, "STOP"));
+        let took = recovered(&mut scene.witness, &scene.urls, Instant::now()).await;
+        assert!(took < GIVEN_UP, "it took {took:?}");
+        let load = scene.load().await;
+        scene.assert_threads();
+        frozen.iter().for_each(|pid| signal(*pid, "CONT"));
         scene.settle(load).await;
     }
     scene.end().await
@@ -132,7 +196,7 @@ async fn old_swallowed() -> Tally {
 
 /// PostgreSQL ends all of its connections when a backend dies like that.
 async fn killed() -> Tally {
-    let mut scene = Scene::set(Cluster::start(), None);
+    let mut scene = Scene::set(Cluster::start());
     for _ in 0..ROUNDS {
         let load = scene.load().await;
         let mut other = scene.cluster.connect();
@@ -163,6 +227,14 @@ struct Backend {
     pid: i32,
 }
 
+/// All but the one that is asked.
+fn backends(connection: &mut PgConnection) -> Vec<u32> {
+    let query = "SELECT pid FROM pg_stat_activity
+                 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let found: Vec<Backend> = diesel::sql_query(query).load(connection).unwrap();
+    found.iter().map(|b| b.pid.unsigned_abs()).collect()
+}
+
 /// The one that waits for somebody else's lock, as soon as there is one.
 fn waiting_backend(connection: &mut PgConnection) -> u32 {
     let query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
@@ -181,16 +253,20 @@ struct Scene {
     witness: Person,
     tally: Tally,
     urls: [String; 1],
-    _serving: Serving,
+    serving: Serving,
     cluster: Arc<Cluster>,
     _folder: tempfile::TempDir,
 }
 
 impl Scene {
-    fn set(cluster: Cluster, proxy: Option<&Proxy>) -> Self {
+    fn set(cluster: Cluster) -> Self {
+        let url = cluster.url();
+        Self::set_at(cluster, url)
+    }
+
+    fn set_at(cluster: Cluster, url: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut people = Person::create(&database(cluster.url()), PEOPLE + 1);
-        let url = proxy.map_or_else(|| cluster.url(), |proxy| cluster.url_by(proxy.port()));
         // A login that a fault has cut short counts as failed, and all of these
         // people come from one address: they would soon have to wait.
         let settings = [("PORTCULLIS_THROTTLE", "off")];
@@ -200,7 +276,7 @@ impl Scene {
             people,
             tally: Tally::default(),
             urls: [serving.url()],
-            _serving: serving,
+            serving,
             cluster: Arc::new(cluster),
             _folder: folder,
         }
@@ -226,6 +302,7 @@ impl Scene {
             self.people = load.stop().await;
             self.until_it_is_known().await;
             self.all_are_refused().await;
+            self.assert_threads();
 
             let load = self.load().await;
             let (cluster, end) = (Arc::clone(&self.cluster), end.clone());
@@ -272,6 +349,20 @@ impl Scene {
         futures_util::future::join(join_all(refused), about_us).await;
     }
 
+    /// There are no more threads for PostgreSQL than there may be.
+    fn assert_threads(&self) {
+        let tasks = format!("/proc/{}/task", self.serving.process.id());
+        let names = std::fs::read_dir(tasks).unwrap().filter_map(|task| {
+            // It may have ended in the meantime.
+            std::fs::read_to_string(task.unwrap().path().join("comm")).ok()
+        });
+        let ours = ["postgres", "r2d2-worker"];
+        let is_ours = |name: &String| ours.iter().any(|start| name.starts_with(start));
+        let count = names.filter(is_ours).count();
+        let most = (1 + MOST_ABANDONED) * (POOL + MAKERS);
+        assert!((1..=most).contains(&count), "{count} threads");
+    }
+
     async fn recover(&mut self, load: Load, returned: Instant) {
         let took = recovered(&mut self.witness, &self.urls, returned).await;
         self.tally.recovered_in(took);
@@ -287,6 +378,10 @@ impl Scene {
 
     async fn end(mut self) -> Tally {
         self.witness.verify(&self.urls[0]).await;
+        self.end_stopped()
+    }
+
+    fn end_stopped(mut self) -> Tally {
         self.people.push(self.witness);
         self.tally.add(self.people);
         let slowest = self.tally.seen.slowest;
