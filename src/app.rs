@@ -149,15 +149,9 @@ fn serve(
     listener: TcpListener,
     address: SocketAddr,
 ) -> std::io::Result<Server> {
-    let timeouts = Timeouts {
-        // Once for the request to come, and once for its answer.
-        busy: settings.server.request_timeout * 2,
-        idle: settings.server.keep_alive,
-    };
-    let header_timeout = settings.server.header_timeout;
+    let (timeouts, header_timeout) = (timeouts(settings), settings.server.header_timeout);
     let builder = Server::build()
         .workers(settings.server.workers.get())
-        .worker_max_blocking_threads(blocking_threads(settings))
         .max_concurrent_connections(settings.server.max_connections.get() / settings.server.workers)
         .shutdown_timeout(settings.server.shutdown_timeout.as_secs())
         .disable_signals();
@@ -184,6 +178,14 @@ fn serve(
         boxed::factory(connect.and_then(http))
     });
     Ok(listening?.run())
+}
+
+fn timeouts(settings: &Settings) -> Timeouts {
+    Timeouts {
+        // Once for the request to come, and once for its answer.
+        busy: settings.server.request_timeout * 2,
+        idle: settings.server.keep_alive,
+    }
 }
 
 /// Opens the database of these settings, migrated.
@@ -249,10 +251,4 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
             key: Key::generate(),
         }),
     }
-}
-
-/// As many as connections to PostgreSQL, for each worker: all batches of
-/// look-ups may run on the threads of one. More would only wait.
-fn blocking_threads(settings: &Settings) -> usize {
-    settings.database.pool.get()
 }

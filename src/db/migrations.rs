@@ -4,7 +4,6 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
@@ -23,10 +22,6 @@ const DJANGOS: [&str; 3] = ["20261123000001", "20261123000002", "20261123000003"
 /// An arbitrary number: the advisory lock under which one process migrates while
 /// the others wait.
 const LOCK: &str = "5077438157";
-
-/// For one statement on PostgreSQL: a lock that another holds while it migrates,
-/// or an index on a large table.
-const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// From this number on a migration removes what the version before needs. It is in
 /// the place of the time of day, and no day has such a time.
@@ -75,7 +70,7 @@ pub(super) fn run(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>,
                 .map_err(|error| error.into_migrate_error(url))
         }
         DatabaseUrl::Postgres(text) => {
-            let migrated = postgres::apart(text, PATIENCE, |c| {
+            let migrated = postgres::apart(text, |c| {
                 c.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))
                     .map_err(|error| failed(&error))?;
                 // The lock ends with the connection.

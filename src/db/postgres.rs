@@ -1,154 +1,58 @@
-//! PostgreSQL: an r2d2 pool, used from blocking threads, and the limits on every
-//! wait for it.
+//! PostgreSQL: an r2d2 pool on threads of its own, and limits on every wait for it.
+//!
+//! libpq waits without a limit for a server that takes packets and never answers: a
+//! frozen PostgreSQL, a proxy that hangs. Nothing ends such a wait from outside. So
+//! the pool is left behind as a whole, with the threads that hang, and a new
+//! [`Generation`] serves whoever asks next. What was left behind goes when libpq
+//! returns, at the latest when the other side closes its sockets.
+//!
+//! There are at most 1 + [`MOST_ABANDONED`] generations, each with as many threads
+//! and connections as `PORTCULLIS_DATABASE_POOL` says, and r2d2's three threads, which
+//! outlast it by half a minute.
 
-mod watch;
+pub(super) mod batches;
+mod generation;
+mod health;
+mod server;
 
-use std::io;
-use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::pg::PgConnection;
 use diesel::prelude::{QueryResult, RunQueryDsl};
-use diesel::r2d2::{Error, ManageConnection, Pool, PooledConnection, R2D2Connection};
+use diesel::r2d2::Error;
+use diesel::result::Error as QueryError;
+use tokio::time::timeout;
 
-use self::watch::{Line, Statements, Watch};
+use self::generation::{Generation, Lease, POOL_WAIT};
+use self::health::Health;
+use self::server::{Server, one_line};
 use super::connection::Connection;
 use super::error::{DatabaseError, OpenError};
 use super::setup::Setup;
 use super::url::DatabaseUrl;
 
-/// Longest wait for a free connection.
-const POOL_WAIT: Duration = Duration::from_secs(3);
-/// Whoever waits for one finds out by then that the server is down.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// r2d2 tries to connect again after half of this, at the latest: PostgreSQL is
-/// used again soon after it is back.
-const RETRY: Duration = Duration::from_secs(1);
-/// For a connection to be made, or an idle one to show that it is alive.
-const HELLO_LIMIT: Duration = Duration::from_secs(2);
-/// For a statement: a little more than PostgreSQL's own limit, which says why.
-const STATEMENT_LIMIT: Duration = Duration::from_secs(6);
-/// For whoever asks, whatever the reason: after the waits above, or behind
-/// others who wait.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// For a job to be done. With the wait for a lease nobody waits for 10 s. It is a
+/// little longer than a job takes to be late, and so to be found late.
+const ANSWER_LIMIT: Duration = Duration::from_secs(6);
+/// So many generations may hang beside the one in use. Where they never end, that
+/// many times PostgreSQL may hang before the program has to be restarted.
+const MOST_ABANDONED: usize = 3;
 
-/// The schema's columns are `Timestamp`, which fits `timestamptz` only while the
-/// session is in UTC.
-const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; \
-     SET idle_in_transaction_session_timeout = '10s'";
-
-/// All that is asked often goes by an index: one plan serves every time, and to make
-/// another for each call would cost more than the look-up. Not every engine that
-/// speaks PostgreSQL's language has such settings.
-const TUNING: &str = "SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1";
-
-/// A connection that goes back to the pool when it is dropped.
-pub(super) type Pooled = PooledConnection<Manager>;
-
-/// A handle on the pool; cheap to clone.
+/// A handle on the database; cheap to clone.
 #[derive(Clone)]
-pub(super) struct Postgres {
-    pool: Pool<Manager>,
-    down: Down,
+pub(super) struct Postgres(Arc<Shared>);
+
+struct Shared {
+    server: Arc<Server>,
+    size: u32,
+    state: Mutex<State>,
 }
 
-/// Why the last try to connect failed; nothing if it did not.
-type Down = Arc<Mutex<Option<String>>>;
-
-/// Makes connections for the pool, and tells whether they are alive.
-pub(super) struct Manager {
-    url: String,
-    setup: Option<String>,
-    watch: Watch,
-    down: Down,
-}
-
-/// A connection whose waits are limited.
-pub(super) struct Watched {
-    connection: PgConnection,
-    line: Arc<Line>,
-}
-
-impl Deref for Watched {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.connection
-    }
-}
-
-impl DerefMut for Watched {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
-    }
-}
-
-impl Manager {
-    fn new(url: &str, setup: &Setup) -> io::Result<Self> {
-        Ok(Self {
-            url: with_limits(url),
-            setup: setup.postgres.clone(),
-            watch: Watch::start()?,
-            down: Down::default(),
-        })
-    }
-
-    fn prepare(&self, connection: &mut Watched) -> Result<(), Error> {
-        connection.batch_execute(SETTINGS)?;
-        if let Err(error) = connection.batch_execute(TUNING) {
-            tracing::debug!(%error, "the database makes its own plans");
-        }
-        if let Some(statements) = &self.setup {
-            connection.batch_execute(statements)?;
-        }
-        connection.line.set_limit(STATEMENT_LIMIT);
-        connection.line.forget_errors();
-        Ok(())
-    }
-}
-
-/// A connection to a server with those limits, as it comes.
-fn connect(url: &str, watch: &Watch) -> Result<Watched, Error> {
-    let line = watch.line(HELLO_LIMIT);
-    // libpq takes the last one of a name.
-    let url = format!("{url}&tcp_user_timeout={}", line.mark());
-    line.begin();
-    let connection = PgConnection::establish(&url);
-    line.end();
-    let mut connection = connection?;
-    connection.set_instrumentation(Statements(Arc::clone(&line)));
-    Ok(Watched { connection, line })
-}
-
-impl ManageConnection for Manager {
-    type Connection = Watched;
-    type Error = Error;
-
-    fn connect(&self) -> Result<Watched, Error> {
-        let made = connect(&self.url, &self.watch).and_then(|mut connection| {
-            self.prepare(&mut connection)?;
-            Ok(connection)
-        });
-        let problem = made.as_ref().err().map(one_line);
-        *self.down.lock().unwrap_or_else(PoisonError::into_inner) = problem;
-        made
-    }
-
-    fn is_valid(&self, connection: &mut Watched) -> Result<(), Error> {
-        connection.line.set_limit(HELLO_LIMIT);
-        let answer = connection.ping();
-        connection.line.set_limit(STATEMENT_LIMIT);
-        Ok(answer?)
-    }
-
-    fn has_broken(&self, connection: &mut Watched) -> bool {
-        // What is prepared there may no longer fit: when somebody's migration has
-        // changed a column's type, PostgreSQL refuses it for as long as the
-        // connection lasts.
-        std::thread::panicking() || connection.is_broken() || connection.line.has_erred()
-    }
+struct State {
+    current: Arc<Generation>,
+    /// Those of which a thread is still there.
+    abandoned: Vec<Weak<Health>>,
 }
 
 impl Postgres {
@@ -162,45 +66,21 @@ impl Postgres {
             url: url.to_string(),
             reason: one_line(&error),
         };
-        let manager = Manager::new(text, setup)?;
+        let server = Arc::new(Server::new(text, setup));
         // One connection by hand first: the pool would retry for seconds, and
         // then not say why.
-        let mut first = connect(&manager.url, &manager.watch).map_err(open_error)?;
-        setup.check(&mut *first, &url.to_string())?;
-        manager.prepare(&mut first).map_err(open_error)?;
-        let down = Arc::clone(&manager.down);
-        let pool = Pool::builder()
-            .max_size(size)
-            .min_idle(Some(1))
-            .connection_timeout(RETRY)
-            .build_unchecked(manager);
-        Ok(Self { pool, down })
-    }
-
-    /// A connection from the pool, on a thread that may wait for it; but not
-    /// for a server that is known to be down.
-    pub(super) fn connection(&self) -> Result<Pooled, DatabaseError> {
-        if let Some(idle) = self.pool.try_get() {
-            return Ok(idle);
-        }
-        let end = Instant::now() + POOL_WAIT;
-        loop {
-            if let Some(reason) = self.why_down() {
-                return Err(DatabaseError::Down(reason));
-            }
-            match self.pool.get_timeout(LOOK_AGAIN) {
-                Ok(pooled) => return Ok(pooled),
-                Err(error) if Instant::now() >= end => return Err(error.into()),
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// There is no connection, and the last attempt to connect failed.
-    fn why_down(&self) -> Option<String> {
-        let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
-        let reason = down.clone()?;
-        (self.pool.state().connections == 0).then_some(reason)
+        let mut first = server.connect().map_err(open_error)?;
+        setup.check(&mut first, &url.to_string())?;
+        server.prepare(&mut first).map_err(open_error)?;
+        let state = State {
+            current: Arc::new(Generation::new(&server, size)?),
+            abandoned: Vec::new(),
+        };
+        Ok(Self(Arc::new(Shared {
+            server,
+            size,
+            state: Mutex::new(state),
+        })))
     }
 
     /// Runs `work` on a pooled connection, in a transaction if it `writes`.
@@ -209,44 +89,102 @@ impl Postgres {
         writes: bool,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        let postgres = self.clone();
-        let job = tokio::task::spawn_blocking(move || {
-            let mut pooled = postgres.connection()?;
-            let mut connection = Connection::Postgres(&mut pooled);
-            Ok(if writes {
-                connection.transaction(work)
-            } else {
-                work(&mut connection)
-            }?)
+        let mut lease = self.lease().await?;
+        let (threads, running) = (lease.threads(), lease.begin());
+        let job = threads.spawn_blocking(move || {
+            let running = running;
+            lease.run(|c| {
+                if !writes {
+                    return work(c);
+                }
+                c.transaction(|c| {
+                    let value = work(c)?;
+                    // Whoever asked is told that it failed: a frozen server that
+                    // goes on must not do it hours later.
+                    if running.is_late() {
+                        return Err(QueryError::RollbackTransaction);
+                    }
+                    Ok(value)
+                })
+            })
         });
-        // What has not begun by then never will.
-        let queued = job.abort_handle();
-        let answer = in_time(job).await.inspect_err(|_| queued.abort())?;
-        answer.unwrap_or(Err(DatabaseError::NoAnswer))
+        self.in_time(job).await
+    }
+
+    /// A connection and a thread, as soon as both are free.
+    async fn lease(&self) -> Result<Lease, DatabaseError> {
+        let lease = timeout(POOL_WAIT, async {
+            loop {
+                let current = Arc::clone(&self.lock().current);
+                if current.is_full() && !self.replace_late() {
+                    return Err(DatabaseError::TimedOut);
+                }
+                if let Some(lease) = current.lease().await {
+                    return Ok(lease);
+                }
+            }
+        });
+        let lease = lease.await.unwrap_or(Err(DatabaseError::TimedOut));
+        if lease.is_err() {
+            self.replace_late();
+        }
+        lease
+    }
+
+    /// What a job comes to, unless that takes too long.
+    async fn in_time<T, E>(
+        &self,
+        answer: impl Future<Output = Result<Result<T, DatabaseError>, E>>,
+    ) -> Result<T, DatabaseError> {
+        let answer = match timeout(ANSWER_LIMIT, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(DatabaseError::NoAnswer)),
+            Err(_) => Err(DatabaseError::TimedOut),
+        };
+        if answer.is_err() {
+            self.replace_late();
+        }
+        answer
+    }
+
+    /// Puts a new generation in place of one with a late job; `false` if there may
+    /// not be another.
+    fn replace_late(&self) -> bool {
+        let mut state = self.lock();
+        if !state.current.health().is_late() {
+            return true;
+        }
+        state.abandoned.retain(|health| health.strong_count() > 0);
+        if state.abandoned.len() >= MOST_ABANDONED {
+            return false;
+        }
+        let new = match Generation::new(&self.0.server, self.0.size) {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::error!(%error, "cannot start threads for PostgreSQL");
+                return false;
+            }
+        };
+        let late = "PostgreSQL does not answer";
+        // Until the first connection is made.
+        new.health().set_down(Some(late.to_owned()));
+        let old = std::mem::replace(&mut state.current, Arc::new(new));
+        old.close();
+        state.abandoned.push(Arc::downgrade(old.health()));
+        tracing::warn!(abandoned = state.abandoned.len(), "{late}: a new pool");
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The answer, or that it takes too long.
-pub(super) async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, DatabaseError> {
-    let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
-    answer.map_err(|_| DatabaseError::TimedOut)
-}
-
-/// Runs `work` on a connection of its own, where a statement may take `limit`.
+/// Runs `work` on a connection of its own, which has libpq's limits only.
 pub(super) fn apart<T>(
     url: &str,
-    limit: Duration,
     work: impl FnOnce(&mut PgConnection) -> T,
-) -> Result<T, Box<dyn std::error::Error>> {
-    let watch = Watch::start()?;
-    let mut connection = connect(&with_limits(url), &watch)?;
-    connection.line.set_limit(limit);
-    Ok(work(&mut connection))
-}
-
-fn one_line(error: &Error) -> String {
-    let text = error.to_string();
-    text.lines().next().unwrap_or_default().to_owned()
+) -> Result<T, diesel::ConnectionError> {
+    Ok(work(&mut server::connect(url)?))
 }
 
 /// Any number that is ours alone, but for the one that migrations use.
@@ -260,27 +198,4 @@ diesel::define_sql_function! {
 /// somebody else has it.
 pub(super) fn try_lock(connection: &mut PgConnection) -> QueryResult<bool> {
     diesel::select(pg_try_advisory_xact_lock(SWEEP_LOCK)).get_result(connection)
-}
-
-/// Adds libpq's own bounds, unless the URL sets them: a server that is gone
-/// without a word must not hold a connection for the kernel's two hours. (The
-/// `tcp_user_timeout` comes with each connection.)
-fn with_limits(url: &str) -> String {
-    let mut url = url.to_owned();
-    for (name, value) in [
-        ("connect_timeout", "1"),
-        ("keepalives_idle", "5"),
-        ("keepalives_interval", "2"),
-        ("keepalives_count", "2"),
-        ("application_name", "portcullis"),
-        // Of several hosts the one that takes writes: a replica lags behind, and
-        // would let in whoever has just logged out.
-        ("target_session_attrs", "read-write"),
-    ] {
-        if !url.contains(&format!("{name}=")) {
-            url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(&format!("{name}={value}"));
-        }
-    }
-    url
 }

@@ -11,7 +11,7 @@ use super::request::cookies::RequestCookies;
 use super::request::{body, payload};
 use super::response::error::ApiError;
 use super::response::set_cookie::SetCookie;
-use django_auth::csrf::{check_format, mask, matches, new_secret};
+use django_auth::csrf::{COOKIE_NAME, FIELD_NAME, check_format, mask, matches, new_secret};
 
 /// A year of 52 weeks, as in Django.
 const MAX_AGE: i64 = 31_449_600;

@@ -101,7 +101,8 @@ async fn start_site() -> Site {
     let application = Application::build(&settings).expect("a server");
     let auth = application.auth();
     let encoded = auth
-        .hash_password(PASSWORD.to_owned())
+        .passwords
+        .hash(PASSWORD.to_owned())
         .await
         .expect("a hash");
     let profile = Profile {

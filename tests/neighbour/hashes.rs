@@ -3,8 +3,9 @@
 use each_database::each_database;
 use futures_util::{StreamExt, stream};
 
+use crate::django::{Pair, try_log_in};
 use crate::support::database::Backend;
-use django_auth::{Pair, try_log_in};
+use django_auth::password::{Algorithm, Hasher};
 
 const USERS: usize = 10_000;
 

@@ -2,9 +2,9 @@
 
 use each_database::each_database;
 
+use crate::django::{Pair, log_in, try_log_in};
 use crate::support::app::{Answer, PASSWORD};
 use crate::support::database::Backend;
-use django_auth::{Pair, log_in, try_log_in};
 
 fn make_user(pair: &Pair, name: &str) {
     pair.django.run(&format!(
@@ -61,7 +61,8 @@ async fn a_password_changed_at_one_ends_the_sessions_at_the_other(backend: Backe
         let encoded = pair
             .app
             .auth
-            .hash_password(PASSWORD.to_owned())
+            .passwords
+            .hash(PASSWORD.to_owned())
             .await
             .unwrap();
         assert!(

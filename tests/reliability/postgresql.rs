@@ -35,6 +35,12 @@ const PEOPLE: u64 = 24;
 const LONGEST_ANSWER: Duration = Duration::from_secs(11);
 /// Once it is known that PostgreSQL is away, nobody waits for it.
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// So many connections has the server, and threads that may hang in them.
+const POOL: usize = 8;
+/// r2d2's threads, which make connections.
+const MAKERS: usize = 3;
+/// So many pools may hang beside the one in use.
+const MOST_ABANDONED: usize = 3;
 /// Connections that hang are given up by then.
 const GIVEN_UP: Duration = Duration::from_secs(7);
 /// People are at work so long before something happens, and see so much of it.
@@ -42,7 +48,7 @@ const WHILE: Duration = Duration::from_secs(1);
 
 #[each_database(postgres)]
 async fn stopped(backend: Backend) {
-    let mut scene = Scene::set(Cluster::start(), None);
+    let mut scene = Scene::set(Cluster::start());
     scene
         .outages(|c| c.stop("fast"), Cluster::start_again)
         .await;
@@ -54,7 +60,7 @@ async fn stopped(backend: Backend) {
 
 #[each_database(postgres)]
 async fn crashed(backend: Backend) {
-    let mut scene = Scene::set(Cluster::start(), None);
+    let mut scene = Scene::set(Cluster::start());
     let crash = |c: &Cluster| c.stop("immediate");
     scene.outages(crash, Cluster::start_again).await;
     scene
@@ -65,11 +71,7 @@ async fn crashed(backend: Backend) {
 
 #[each_database(postgres)]
 async fn frozen(backend: Backend) {
-    let mut scene = Scene::set(Cluster::start(), None);
-    let thaw = |c: &Cluster| {
-        c.signal_all("CONT");
-        Instant::now()
-    };
+    let mut scene = Scene::set(Cluster::start());
     scene.outages(|c| c.signal_all("STOP"), thaw).await;
     scene
         .end()
@@ -77,11 +79,36 @@ async fn frozen(backend: Backend) {
         .report("PostgreSQL frozen (`SIGSTOP`)", &backend);
 }
 
+/// Nobody can tell there that the other side takes no bytes.
+#[each_database(postgres)]
+async fn frozen_behind_a_socket(backend: Backend) {
+    let cluster = Cluster::start();
+    let url = cluster.url_by_socket();
+    let mut scene = Scene::set_at(cluster, url);
+    scene.outages(|c| c.signal_all("STOP"), thaw).await;
+    // Nor does a stop wait for threads that hang.
+    scene.cluster.signal_all("STOP");
+    let hung = reqwest::get(format!("{}/readyz", scene.urls[0]));
+    assert_eq!(hung.await.unwrap().status(), 503);
+    scene.serving.signal("TERM");
+    assert_eq!(scene.serving.exit_code(), Some(0));
+    thaw(&scene.cluster);
+    scene
+        .end_stopped()
+        .report("the same on a Unix socket", &backend);
+}
+
+fn thaw(cluster: &Cluster) -> Instant {
+    cluster.signal_all("CONT");
+    Instant::now()
+}
+
 #[each_database(postgres)]
 async fn all_swallowed(backend: Backend) {
     let cluster = Cluster::start();
     let proxy = Proxy::start(cluster.address());
-    let mut scene = Scene::set(cluster, Some(&proxy));
+    let url = cluster.url_by(proxy.port());
+    let mut scene = Scene::set_at(cluster, url);
     let begin = {
         let proxy = proxy.clone();
         move |_: &Cluster| {
@@ -102,7 +129,7 @@ async fn all_swallowed(backend: Backend) {
 
 #[each_database(postgres)]
 async fn packets_lost(backend: Backend) {
-    let mut scene = Scene::set(Cluster::start_in(Network::new()), None);
+    let mut scene = Scene::set(Cluster::start_in(Network::new()));
     let lose_none = |c: &Cluster| {
         c.network().lose_none();
         Instant::now()
@@ -117,29 +144,68 @@ async fn packets_lost(backend: Backend) {
 }
 
 /// Nothing is away: who meets such a connection waits until it is given up, and
-/// then all is well.
+/// then all is well. But each time leaves threads behind, and once too often all
+/// are refused until those end.
 #[each_database(postgres)]
 async fn old_swallowed(backend: Backend) {
     let cluster = Cluster::start();
     let proxy = Proxy::start(cluster.address());
-    let mut scene = Scene::set(cluster, Some(&proxy));
-    for _ in 0..ROUNDS {
+    let url = cluster.url_by(proxy.port());
+    let mut scene = Scene::set_at(cluster, url);
+    for _ in 0..MOST_ABANDONED {
         let load = scene.load().await;
         proxy.swallow();
         let took = recovered(&mut scene.witness, &scene.urls, Instant::now()).await;
         assert!(took < GIVEN_UP, "it took {took:?}");
         scene.settle(load).await;
     }
+    let load = scene.load().await;
+    proxy.swallow();
+    scene.people = load.stop().await;
+    // Until each connection has met somebody.
+    let url = &scene.urls[0];
+    join_all(scene.people.iter_mut().map(|person| person.act(url))).await;
+    scene.all_are_refused().await;
+    scene.assert_threads();
+
+    let load = scene.load().await;
+    proxy.hang_up();
+    scene.recover(load, Instant::now()).await;
     scene
         .end()
         .await
         .report("connections that swallow all, new ones work", &backend);
 }
 
+/// The others of PostgreSQL's processes go on. Nobody is at work meanwhile: a
+/// backend that stops with a lock would stop all others.
+#[each_database(postgres)]
+async fn backends_frozen(backend: Backend) {
+    let cluster = Cluster::start();
+    let url = cluster.url_by_socket();
+    let mut scene = Scene::set_at(cluster, url);
+    for _ in 0..ROUNDS {
+        let load = scene.load().await;
+        scene.people = load.stop().await;
+        let frozen = backends(&mut scene.cluster.connect());
+        frozen.iter().for_each(|pid| signal(*pid, "STOP"));
+        let took = recovered(&mut scene.witness, &scene.urls, Instant::now()).await;
+        assert!(took < GIVEN_UP, "it took {took:?}");
+        let load = scene.load().await;
+        scene.assert_threads();
+        frozen.iter().for_each(|pid| signal(*pid, "CONT"));
+        scene.settle(load).await;
+    }
+    scene.end().await.report(
+        "its backends frozen, new ones work, on a Unix socket",
+        &backend,
+    );
+}
+
 /// PostgreSQL ends all of its connections when a backend dies like that.
 #[each_database(postgres)]
 async fn killed(backend: Backend) {
-    let mut scene = Scene::set(Cluster::start(), None);
+    let mut scene = Scene::set(Cluster::start());
     for _ in 0..ROUNDS {
         let load = scene.load().await;
         let mut other = scene.cluster.connect();
@@ -152,9 +218,7 @@ async fn killed(backend: Backend) {
         let cluster = Arc::clone(&scene.cluster);
         let kill = blocking(move || {
             signal(waiting_backend(&mut cluster.connect()), "KILL");
-            let end = Instant::now() + PATIENCE;
             while other.batch_execute("SELECT 1").is_ok() {
-                assert!(Instant::now() < end, "it survives");
                 std::thread::yield_now();
             }
             cluster.wait_until_it_answers()
@@ -175,7 +239,15 @@ struct Waiting {
     pid: i32,
 }
 
-/// The backend that waits for a lock, as soon as there is one.
+/// All but the one that is asked.
+fn backends(connection: &mut PgConnection) -> Vec<u32> {
+    let query = "SELECT pid FROM pg_stat_activity
+                 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let found: Vec<Waiting> = diesel::sql_query(query).load(connection).unwrap();
+    found.iter().map(|b| b.pid.unsigned_abs()).collect()
+}
+
+/// The one that waits for somebody else's lock, as soon as there is one.
 fn waiting_backend(connection: &mut PgConnection) -> u32 {
     let query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
     let end = Instant::now() + PATIENCE;
@@ -195,16 +267,20 @@ struct Scene {
     witness: Person,
     tally: Tally,
     urls: [String; 1],
-    _serving: Serving,
+    serving: Serving,
     cluster: Arc<Cluster>,
     _folder: tempfile::TempDir,
 }
 
 impl Scene {
-    fn set(cluster: Cluster, proxy: Option<&Proxy>) -> Self {
+    fn set(cluster: Cluster) -> Self {
+        let url = cluster.url();
+        Self::set_at(cluster, url)
+    }
+
+    fn set_at(cluster: Cluster, url: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut people = Person::create(&database(cluster.url()), PEOPLE + 1);
-        let url = proxy.map_or_else(|| cluster.url(), |proxy| cluster.url_by(proxy.port()));
         // A login that a fault has cut short counts as failed, and all of these
         // people come from one address: they would soon have to wait.
         let settings = [("PORTCULLIS_THROTTLE", "off")];
@@ -214,7 +290,7 @@ impl Scene {
             people,
             tally: Tally::default(),
             urls: [serving.url()],
-            _serving: serving,
+            serving,
             cluster: Arc::new(cluster),
             _folder: folder,
         }
@@ -240,6 +316,7 @@ impl Scene {
             self.people = load.stop().await;
             self.until_it_is_known().await;
             self.all_are_refused().await;
+            self.assert_threads();
 
             let load = self.load().await;
             let (cluster, end) = (Arc::clone(&self.cluster), end.clone());
@@ -286,6 +363,20 @@ impl Scene {
         futures_util::future::join(join_all(refused), about_us).await;
     }
 
+    /// There are no more threads for PostgreSQL than there may be.
+    fn assert_threads(&self) {
+        let tasks = format!("/proc/{}/task", self.serving.process.id());
+        let names = std::fs::read_dir(tasks).unwrap().filter_map(|task| {
+            // It may have ended in the meantime.
+            std::fs::read_to_string(task.unwrap().path().join("comm")).ok()
+        });
+        let ours = ["postgres", "r2d2-worker"];
+        let is_ours = |name: &String| ours.iter().any(|start| name.starts_with(start));
+        let count = names.filter(is_ours).count();
+        let most = (1 + MOST_ABANDONED) * (POOL + MAKERS);
+        assert!((1..=most).contains(&count), "{count} threads");
+    }
+
     async fn recover(&mut self, load: Load, returned: Instant) {
         let took = recovered(&mut self.witness, &self.urls, returned).await;
         self.tally.recovered_in(took);
@@ -301,6 +392,10 @@ impl Scene {
 
     async fn end(mut self) -> Tally {
         self.witness.verify(&self.urls[0]).await;
+        self.end_stopped()
+    }
+
+    fn end_stopped(mut self) -> Tally {
         self.people.push(self.witness);
         self.tally.add(self.people);
         let slowest = self.tally.seen.slowest;

@@ -161,6 +161,38 @@ async fn a_migration_under_our_feet_is_a_503_at_most_once(backend: Backend) {
     }
 }
 
+/// No statement takes as long as one may, but together they take longer than
+/// anybody waits. On SQLite none is slow: there, this is a login like any other.
+#[each_database]
+async fn a_login_that_takes_too_long_is_not_done_later(backend: Backend) {
+    let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
+    app.create_user("alice", PASSWORD).await;
+    if !app.database.is_sqlite() {
+        app.database.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_sleep(4); RETURN NEW; END $$",
+        );
+        for table in ["authtoken_token", "django_session"] {
+            app.database.execute(&format!(
+                "CREATE TRIGGER slow BEFORE INSERT ON {table}
+                 FOR EACH ROW EXECUTE FUNCTION slow()"
+            ));
+        }
+
+        let refused = app.log_in(&app.program(), "alice", PASSWORD).await;
+        assert_eq!(refused.status, 503, "{}", refused.body);
+        // The login is still at the second of them, and has locked both.
+        app.database
+            .execute("BEGIN; LOCK authtoken_token IN ACCESS EXCLUSIVE MODE; COMMIT");
+        app.database.execute("DROP FUNCTION slow CASCADE");
+        for table in ["authtoken_token", "django_session"] {
+            assert_eq!(app.database.count(table), 0, "{table}");
+        }
+    }
+    let log_in = app.log_in(&app.program(), "alice", PASSWORD).await;
+    assert_eq!(log_in.status, 200, "{}", log_in.body);
+}
+
 #[each_database]
 async fn a_full_hashing_queue_is_a_503_at_once(backend: Backend) {
     let settings = [

@@ -9,7 +9,7 @@ use actix_web::{Error, web};
 
 use crate::http::csrf::{self, Csrf};
 use crate::http::request::cookies::RequestCookies;
-use django_auth::csrf::check_format;
+use django_auth::csrf::{COOKIE_NAME, check_format};
 
 /// The middleware, inside of the cookies' one.
 pub async fn replace_malformed(
@@ -29,6 +29,6 @@ pub async fn replace_malformed(
 fn is_given(headers: &HeaderMap) -> bool {
     headers
         .get_all(SET_COOKIE)
-        .filter_map(|value| value.as_bytes().strip_prefix(csrf::COOKIE_NAME.as_bytes()))
+        .filter_map(|value| value.as_bytes().strip_prefix(COOKIE_NAME.as_bytes()))
         .any(|rest| rest.starts_with(b"="))
 }

@@ -70,6 +70,15 @@ impl Cluster {
         )
     }
 
+    /// The same by its Unix socket.
+    pub fn url_by_socket(&self) -> String {
+        let folder = self.folder.path().to_str().expect("a path");
+        format!(
+            "postgres:///postgres?user=postgres&host={folder}&port={}",
+            self.port
+        )
+    }
+
     /// The same database by way of a port of this machine's.
     pub fn url_by(&self, port: u16) -> String {
         format!("postgres://postgres@127.0.0.1:{port}/postgres")
@@ -91,8 +100,10 @@ impl Cluster {
     /// Starts it, or starts it again, and says since when it answers.
     pub fn start_again(&self) -> Instant {
         let options = format!(
-            "-p {} -c listen_addresses={} -c unix_socket_directories= -c max_connections=50",
-            self.port, self.address
+            "-p {} -c listen_addresses={} -c unix_socket_directories={} -c max_connections=50",
+            self.port,
+            self.address,
+            self.folder.path().display()
         );
         let log = self.folder.path().join("log");
         run(self

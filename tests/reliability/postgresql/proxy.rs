@@ -13,7 +13,7 @@ type IsLost = Arc<AtomicBool>;
 #[derive(Clone)]
 pub struct Proxy {
     port: u16,
-    connections: Arc<Mutex<Vec<IsLost>>>,
+    connections: Arc<Mutex<Vec<(IsLost, TcpStream)>>>,
     swallows_new: Arc<AtomicBool>,
 }
 
@@ -42,8 +42,18 @@ impl Proxy {
     /// Whatever comes over the connections that there are is read and thrown
     /// away, for ever.
     pub fn swallow(&self) {
-        for is_lost in &*self.connections.lock().expect("no panic") {
+        for (is_lost, _) in &*self.connections.lock().expect("no panic") {
             is_lost.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Closes those whose bytes it throws away.
+    pub fn hang_up(&self) {
+        for (is_lost, client) in &*self.connections.lock().expect("no panic") {
+            if is_lost.load(Ordering::SeqCst) {
+                // It fails if the other side was quicker.
+                let _ = client.shutdown(Shutdown::Both);
+            }
         }
     }
 
@@ -58,7 +68,7 @@ impl Proxy {
         self.connections
             .lock()
             .expect("no panic")
-            .push(Arc::clone(&is_lost));
+            .push((Arc::clone(&is_lost), client.try_clone().expect("a socket")));
         // PostgreSQL may be away; a real proxy hangs up then.
         let Ok(server) = TcpStream::connect(to) else {
             return;

@@ -1,0 +1,143 @@
+//! Connections to PostgreSQL: their limits and settings, and when one is used again.
+
+use std::sync::Arc;
+
+use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::pg::PgConnection;
+use diesel::prelude::{ConnectionResult, QueryResult};
+use diesel::r2d2::{Error, ManageConnection, R2D2Connection};
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
+
+use super::health::Health;
+use crate::db::setup::Setup;
+
+/// The schema's columns are `Timestamp`, which fits `timestamptz` only while the
+/// session is in UTC.
+const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '10s'";
+
+/// All that is asked often goes by an index: one plan serves every time, and to make
+/// another for each call would cost more than the look-up. Not every engine that
+/// speaks PostgreSQL's language has such settings.
+const TUNING: &str = "SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1";
+
+/// Where PostgreSQL is, and what a connection needs there.
+pub struct Server {
+    url: String,
+    setup: Option<String>,
+}
+
+impl Server {
+    /// The server at that URL.
+    pub fn new(url: &str, setup: &Setup) -> Self {
+        Self {
+            url: url.to_owned(),
+            setup: setup.postgres.clone(),
+        }
+    }
+
+    /// A new connection, without our settings.
+    pub fn connect(&self) -> Result<PgConnection, Error> {
+        Ok(connect(&self.url)?)
+    }
+
+    /// Makes our settings there.
+    pub fn prepare(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        connection.batch_execute(SETTINGS)?;
+        if let Err(error) = connection.batch_execute(TUNING) {
+            tracing::debug!(%error, "the database makes its own plans");
+        }
+        if let Some(statements) = &self.setup {
+            connection.batch_execute(statements)?;
+        }
+        Ok(())
+    }
+}
+
+/// A new connection, with libpq's limits.
+pub fn connect(url: &str) -> ConnectionResult<PgConnection> {
+    PgConnection::establish(&with_limits(url))
+}
+
+/// Makes connections for a pool, and says which of them to use again.
+pub struct Manager {
+    pub server: Arc<Server>,
+    pub health: Arc<Health>,
+}
+
+/// A connection of a pool.
+pub struct Session {
+    connection: PgConnection,
+    is_stale: bool,
+}
+
+impl Session {
+    /// Runs `work` there.
+    pub fn run<T>(
+        &mut self,
+        work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        let result = work(&mut self.connection);
+        if let Err(QueryError::DatabaseError(DatabaseErrorKind::Unknown, _)) = &result {
+            // What is prepared there may no longer fit: after somebody's migration
+            // has changed a column's type, PostgreSQL refuses it for as long as the
+            // connection lasts.
+            self.is_stale = true;
+        }
+        result
+    }
+}
+
+impl ManageConnection for Manager {
+    type Connection = Session;
+    type Error = Error;
+
+    fn connect(&self) -> Result<Session, Error> {
+        let _running = self.health.begin();
+        let made = self.server.connect().and_then(|mut connection| {
+            self.server.prepare(&mut connection)?;
+            Ok(Session {
+                connection,
+                is_stale: false,
+            })
+        });
+        self.health.set_down(made.as_ref().err().map(one_line));
+        made
+    }
+
+    fn is_valid(&self, session: &mut Session) -> Result<(), Error> {
+        Ok(session.connection.ping()?)
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.is_stale || std::thread::panicking() || session.connection.is_broken()
+    }
+}
+
+pub fn one_line(error: &Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Adds libpq's own limits, unless the URL sets them: a server that is gone
+/// without a word must not hold a connection for the kernel's two hours.
+fn with_limits(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [
+        ("connect_timeout", "1"),
+        ("keepalives_idle", "5"),
+        ("keepalives_interval", "2"),
+        ("keepalives_count", "2"),
+        ("tcp_user_timeout", "5000"),
+        ("application_name", "portcullis"),
+        // Of several hosts the one that takes writes: a replica lags behind, and
+        // would let in whoever has just logged out.
+        ("target_session_attrs", "read-write"),
+    ] {
+        if !url.contains(&format!("{name}=")) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{name}={value}"));
+        }
+    }
+    url
+}
