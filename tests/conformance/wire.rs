@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Between the parts of a request that come one after the other.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A server that has not closed the connection by then never will.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All that came back.
 pub struct Answer {
