@@ -1,8 +1,8 @@
 //! The rules of logging in and out. No HTTP here, and no SQL.
 //!
-//! [`Auth`] is a set of services; each owns its fields, verbs and errors. Only [`login`]
-//! and [`logout`] cross them, and what looks after all tables: [`sweeps`], [`seal`] and
-//! [`survey`].
+//! [`Auth`] is a set of services; each owns its fields, verbs and errors. Only
+//! [`login`] and [`logout`] cross them, and what looks after all tables: [`sweeps`],
+//! [`seal`] and [`survey`].
 
 pub mod audit;
 pub mod client;

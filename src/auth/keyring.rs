@@ -7,12 +7,11 @@
 //! session row key     = "$" + first 39 characters of base64url(SHA-256(wire key))
 //! ```
 //!
-//! The selector is random and the verifier is not stored, so a stolen database
-//! holds nothing that can be presented; but who has the secret key can make
-//! the same token again from its row, which keeps DRF's one token a user.
+//! The selector is random and the verifier is not stored, so a stolen database holds
+//! nothing that can be presented; but who has the secret key can make the same token
+//! again from its row, which keeps DRF's one token a user.
 //!
-//! NEVER CHANGE the formats or `TOKEN_PURPOSE`: every token out there would
-//! be void.
+//! NEVER CHANGE the formats or `TOKEN_PURPOSE`: every token out there would be void.
 
 mod session_key;
 mod token;
@@ -97,8 +96,8 @@ impl Keyring {
         }
     }
 
-    /// The token whose row has that primary key, if it can be made again: by
-    /// any of the secret keys, and only for the user it was made for.
+    /// The token whose row has that primary key, if it can be made again: by any of the
+    /// secret keys, and only for the user it was made for.
     pub fn recover_token(&self, user: UserId, row_key: &str) -> Option<Token> {
         if self.storage == Storage::Django {
             return Token::parse(row_key);
@@ -136,8 +135,8 @@ pub(super) fn seal_token(wire: &str) -> String {
     let digest = Sha256::digest(wire.as_bytes());
     let mut bytes = [0; SELECTOR_BYTES + DIGEST_BYTES];
     let (selector, rest) = bytes.split_at_mut(SELECTOR_BYTES);
-    // One that we did not make is sealed too, with whatever it starts with as
-    // the selector.
+    // One that we did not make is sealed too, with whatever it starts with as the
+    // selector.
     for (byte, pair) in selector.iter_mut().zip(wire.as_bytes().chunks_exact(2)) {
         let digit = |c: Option<&u8>| c.and_then(|c| char::from(*c).to_digit(16)).unwrap_or(0);
         *byte = u8::try_from(digit(pair.first()) * 16 + digit(pair.get(1))).unwrap_or(0);

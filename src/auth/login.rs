@@ -21,11 +21,11 @@ pub struct LogIn {
 }
 
 impl Auth {
-    /// Logs a user in: one token, one new session, `last_login`, and the
-    /// upgraded hash, together or not at all.
+    /// Logs a user in: one token, one new session, `last_login`, and the upgraded hash,
+    /// together or not at all.
     ///
-    /// `presented` is the session that the client came with. It ends; what an
-    /// anonymous or the same user's session held goes on in the new one.
+    /// `presented` is the session that the client came with. It ends; what an anonymous
+    /// or the same user's session held goes on in the new one.
     pub async fn log_in(
         &self,
         credentials: &Credentials,
@@ -113,8 +113,8 @@ impl Auth {
     /// The active user of that name and password, and the attempt's slot in the
     /// throttle's counters.
     ///
-    /// Every refusal is the same [`AuthError::InvalidCredentials`], after the
-    /// same hashing, whether the name, the password or the account is wrong.
+    /// Every refusal is the same [`AuthError::InvalidCredentials`], after the same
+    /// hashing, whether the name, the password or the account is wrong.
     async fn authenticate(
         &self,
         credentials: &Credentials,

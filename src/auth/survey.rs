@@ -27,8 +27,8 @@ pub struct Survey {
     pub plaintext_tokens: i64,
     /// Session keys in plaintext.
     pub plaintext_sessions: i64,
-    /// Whether the newest session was signed with a secret key of ours; `None`
-    /// if there is no session.
+    /// Whether the newest session was signed with a secret key of ours; `None` if there
+    /// is no session.
     pub secret_fits: Option<bool>,
 }
 

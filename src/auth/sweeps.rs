@@ -23,20 +23,20 @@ const SWEEPS: &[Sweep] = &[
     |auth, c, limit| auth.audit.delete_old(c, limit),
 ];
 
-/// Rows that one sweep deletes in a transaction: few, so that a login never waits
-/// long behind it.
+/// Rows that one sweep deletes in a transaction: few, so that a login never waits long
+/// behind it.
 const BATCH: i64 = 500;
 
-/// Between two transactions others get their turn. SQLite's lock has no queue:
-/// a process that waits for it looks again every 25 ms or so, and would find it
-/// taken each time.
+/// Between two transactions others get their turn. SQLite's lock has no queue: a
+/// process that waits for it looks again every 25 ms or so, and would find it taken
+/// each time.
 const PAUSE: Duration = Duration::from_millis(25);
 
 impl Auth {
     /// Deletes all rows that have expired, in small transactions; how many went.
     ///
-    /// Where many processes share a PostgreSQL database, one of them does it at
-    /// a time, and the others do nothing.
+    /// Where many processes share a PostgreSQL database, one of them does it at a time,
+    /// and the others do nothing.
     pub async fn sweep(&self) -> Result<usize, AuthError> {
         let mut total = 0;
         loop {

@@ -59,9 +59,9 @@ impl Users {
             .await
     }
 
-    /// Stores another hash, which ends every session that was made under the
-    /// old one, and clears the throttle's counters and known clients of the user;
-    /// `false` if there is no such user.
+    /// Stores another hash, which ends every session that was made under the old one,
+    /// and clears the throttle's counters and known clients of the user; `false` if
+    /// there is no such user.
     pub async fn set_password(&self, user: &User, encoded: String) -> Result<bool, AuthError> {
         let user = user.clone();
         self.audit

@@ -1,5 +1,5 @@
-//! Column types that read what Django's two databases hold, and write what
-//! Django writes.
+//! Column types that read what Django's two databases hold, and write what Django
+//! writes.
 
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
@@ -56,9 +56,8 @@ impl ToSql<sql_types::BigInt, Pg> for UserId {
     }
 }
 
-/// A time in UTC, to the microsecond: text on SQLite, as Django writes it
-/// (`2026-11-22 11:59:21.940798`, no fraction at microsecond 0), and
-/// `timestamptz` on PostgreSQL.
+/// A time in UTC, to the microsecond: text on SQLite, as Django writes it (`2026-11-22
+/// 11:59:21.940798`, no fraction at microsecond 0), and `timestamptz` on PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::Timestamp)]
 pub struct Timestamp(NaiveDateTime);
@@ -86,9 +85,9 @@ impl Timestamp {
         self.0.format(format).to_string()
     }
 
-    /// Reads any text that Django reads: a date, or a date and a time with
-    /// `T` or a space, up to nine digits of fraction, and an offset or none. Of
-    /// the years that Python has: SQLite compares texts, and only theirs sort.
+    /// Reads any text that Django reads: a date, or a date and a time with `T` or a
+    /// space, up to nine digits of fraction, and an offset or none. Of the years that
+    /// Python has: SQLite compares texts, and only theirs sort.
     pub fn from_django_text(text: &str) -> Option<Self> {
         Self::of_any_year(text).filter(|time| (1..=9999).contains(&time.0.year()))
     }

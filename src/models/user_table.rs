@@ -1,5 +1,5 @@
-//! `PORTCULLIS_USER_TABLE`: another project's user table under the name that
-//! our queries know.
+//! `PORTCULLIS_USER_TABLE`: another project's user table under the name that our
+//! queries know.
 //!
 //! Each connection gets a temporary view of the project's table (docs/decisions/0016).
 //! PostgreSQL writes through such a view; SQLite needs triggers, which are temporary

@@ -20,8 +20,8 @@ fn new_key() -> String {
     django_auth::random::random_string(64, &mut rand::rng())
 }
 
-/// Reads the key, or makes one. If several processes start at once, one
-/// creates the file, whole, and all read that.
+/// Reads the key, or makes one. If several processes start at once, one creates the
+/// file, whole, and all read that.
 pub(super) fn load_or_create(path: &Path) -> Result<String, String> {
     if let Some(text) = read(path)? {
         return Ok(text);

@@ -1,8 +1,8 @@
 //! The threads that hash passwords, and the short queue before them.
 //!
 //! Hashing takes a core for a quarter of a second, so it has threads of its own
-//! (`hash-0`, `hash-1`, …), which give way to those that answer requests: a login
-//! storm fills this queue and nothing else.
+//! (`hash-0`, `hash-1`, …), which give way to those that answer requests: a login storm
+//! fills this queue and nothing else.
 //!
 //! Each job needs a place, of which one client holds half at most (`places.rs`), and
 //! clients take turns. Where there is no place the answer is [`Busy`] at once. Whoever
@@ -45,8 +45,8 @@ pub struct Limits {
 #[error("password hashing is busy")]
 pub struct Busy;
 
-/// A handle on the threads; clones share them. They end, after the jobs that
-/// still wait, when the last handle is gone.
+/// A handle on the threads; clones share them. They end, after the jobs that still
+/// wait, when the last handle is gone.
 #[derive(Clone)]
 pub struct HashPool(Arc<Handle>);
 
@@ -113,8 +113,8 @@ impl HashPool {
         self.0.0.lock().waiting.len()
     }
 
-    /// Jobs that have run to their end since the start, panicked ones included.
-    /// Counted before the result is handed over.
+    /// Jobs that have run to their end since the start, panicked ones included. Counted
+    /// before the result is handed over.
     pub fn completed(&self) -> u64 {
         self.0.0.completed.load(Ordering::Acquire)
     }
@@ -211,8 +211,8 @@ impl Shared {
     fn work(&self) {
         while let Some(job) = self.next() {
             let deliver = (job.work)();
-            // Both before the delivery: whoever gets the result finds the place
-            // free and the job counted.
+            // Both before the delivery: whoever gets the result finds the place free
+            // and the job counted.
             drop(job.place);
             self.completed.fetch_add(1, Ordering::Release);
             deliver();
@@ -283,8 +283,8 @@ fn report(mut state: MutexGuard<'_, State>) {
     );
 }
 
-/// A lower priority, for this thread alone: on Linux a thread's number is taken
-/// where a process's is.
+/// A lower priority, for this thread alone: on Linux a thread's number is taken where a
+/// process's is.
 fn give_way(nice: u8) {
     if nice > 0
         && let Err(error) = setpriority_process(Some(gettid()), i32::from(nice))

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Jobs that wait, in a line for each client. Within a line the first to come is
-/// the first to go.
+/// Jobs that wait, in a line for each client. Within a line the first to come is the
+/// first to go.
 #[derive(Debug)]
 pub(super) struct FairQueue<J> {
     /// None is empty; the first is the next to give a job.
@@ -102,8 +102,8 @@ mod tests {
     }
 
     proptest! {
-        /// However many one client sends, another's first job comes after one of
-        /// each client at most.
+        /// However many one client sends, another's first job comes after one of each
+        /// client at most.
         #[test]
         fn a_newcomer_waits_for_one_turn_of_each(
             jobs in prop::collection::vec(0..5_u32, 0..60),
