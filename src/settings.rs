@@ -55,8 +55,8 @@ pub struct Settings {
     pub hasher: Hasher,
     /// What a new password may be.
     pub password_policy: Policy,
-    /// Whether a login re-encodes an outdated hash. Beside a Django, only if somebody
-    /// chose the hasher.
+    /// Whether a login re-encodes an outdated hash: beside a Django, only if
+    /// PORTCULLIS_PASSWORD_HASHER is set.
     pub upgrades_hashes: bool,
     listen_url: Url,
     values: Values,
@@ -179,8 +179,7 @@ fn secret_keys(
             return Err("not set; PostgreSQL needs one, the same for every instance (50 random characters, or Django's SECRET_KEY)".to_owned());
         }
     };
-    let fallbacks = auth.secret_key_fallbacks.clone();
-    Ok(SecretKeys::new(current, fallbacks))
+    Ok(SecretKeys::new(current, auth.secret_key_fallbacks.clone()))
 }
 
 /// No password may resemble the name of the program, or of the host where people see

@@ -90,10 +90,8 @@ impl Event {
     /// Something that a user did, or that was done to them.
     pub fn of(kind: Kind, user: &User, detail: impl Into<String>) -> Self {
         Self {
-            kind,
             user: Some(user.id),
-            username: user.username.clone(),
-            detail: detail.into(),
+            ..Self::of_name(kind, &user.username, detail)
         }
     }
 

@@ -31,7 +31,7 @@ use crate::models::{RowKeys, UserId};
 pub use self::session_key::SessionKey;
 pub use self::token::Token;
 
-type HmacSha256 = Hmac<Sha256>;
+pub(super) type HmacSha256 = Hmac<Sha256>;
 
 /// Keeps this use of the secret key apart from every other.
 const TOKEN_PURPOSE: &[u8] = b"portcullis.token.verifier";
@@ -59,6 +59,7 @@ pub struct Keyring {
 impl Keyring {
     /// Derives the keys once; look-ups then cost one hash.
     pub fn new(storage: Storage, secrets: &SecretKeys) -> Self {
+        let token_key = |secret| derived_key(secret, TOKEN_PURPOSE);
         Self {
             storage,
             token_keys: secrets.iter().filter_map(token_key).collect(),
@@ -154,9 +155,10 @@ pub(super) fn seal_session(wire: &str) -> String {
     format!("${text}")
 }
 
-fn token_key(secret: &SecretKey) -> Option<HmacSha256> {
+/// A key of its own for each use of the secret key.
+pub(super) fn derived_key(secret: &SecretKey, purpose: &[u8]) -> Option<HmacSha256> {
     let mut derive = HmacSha256::new_from_slice(secret.expose_bytes()).ok()?;
-    derive.update(TOKEN_PURPOSE);
+    derive.update(purpose);
     HmacSha256::new_from_slice(&derive.finalize().into_bytes()).ok()
 }
 
@@ -170,12 +172,7 @@ fn wire_token(key: &HmacSha256, user: UserId, selector: &[u8; SELECTOR_BYTES]) -
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -30,10 +30,8 @@ impl Auth {
         Ok(counted.await?)
     }
 
-    /// Seals some of them in one transaction; 0 when none is left.
-    ///
-    /// A sealed row is found by the same key on the wire as before, so it can be
-    /// stopped and started again at any point, while requests are answered.
+    /// Seals some of them in one transaction; 0 when none is left. The key on the wire
+    /// stays the same, so this can stop and start again while requests are answered.
     pub async fn seal_some(&self, keys: Keys) -> Result<usize, AuthError> {
         self.audit
             .write(&Client::command_line(), move |c, events| {
@@ -43,10 +41,8 @@ impl Auth {
                         Keys::Tokens => "tokens",
                         Keys::Sessions => "sessions",
                     };
-                    events.push(Event::without_user(
-                        Kind::KeysSealed,
-                        format!("{sealed} {what}"),
-                    ));
+                    let detail = format!("{sealed} {what}");
+                    events.push(Event::without_user(Kind::KeysSealed, detail));
                 }
                 Ok(sealed)
             })

@@ -201,11 +201,8 @@ impl Sessions {
             let fits = self.hash.verify(&user.password, &claim.hash);
             claim.user == user.id && fits != HashMatch::No
         });
-        Ok(Some(if is_anonymous || is_same {
-            data
-        } else {
-            SessionData::new()
-        }))
+        let goes_on = is_anonymous || is_same;
+        Ok(Some(if goes_on { data } else { SessionData::new() }))
     }
 
     /// Deletes the row of a session, sealed or not; how many rows went.

@@ -171,22 +171,19 @@ impl Throttle {
 
     async fn try_reserve(&self, slot: &Slot, limits: &Limits) -> Result<Verdict, AuthError> {
         let (slot, limits, now) = (slot.clone(), *limits, self.clock.millis());
-        let verdict = self
-            .database
-            // Nothing has been answered yet, and the outcome is synced.
-            .write_unsynced(move |c| {
-                if models::attempt::reserve(c, &slot, &limits, now)? {
-                    return Ok(Verdict::Free);
-                }
-                let rows = models::attempt::find(c, &slot)?;
-                Ok(match verdict(&rows, &limits, now) {
-                    // An attempt ended in between.
-                    Verdict::Free => Verdict::Wait,
-                    verdict => verdict,
-                })
+        // Unsynced: nothing has been answered yet, and the outcome is synced.
+        let reserved = self.database.write_unsynced(move |c| {
+            if models::attempt::reserve(c, &slot, &limits, now)? {
+                return Ok(Verdict::Free);
+            }
+            let rows = models::attempt::find(c, &slot)?;
+            Ok(match verdict(&rows, &limits, now) {
+                // An attempt ended in between.
+                Verdict::Free => Verdict::Wait,
+                verdict => verdict,
             })
-            .await?;
-        Ok(verdict)
+        });
+        Ok(reserved.await?)
     }
 
     fn reservation(&self, client: &Client, slot: &Slot, turn: Turn) -> Reservation {
@@ -236,10 +233,7 @@ impl Throttle {
         self.audit
             .write(client, move |c, events| {
                 events.push(event);
-                match slot {
-                    Some(slot) => reservation::fail(c, &slot, now),
-                    None => Ok(()),
-                }
+                slot.map_or(Ok(()), |slot| reservation::fail(c, &slot, now))
             })
             .await?;
         if let Some(taken) = reservation {

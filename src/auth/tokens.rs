@@ -96,21 +96,19 @@ impl Tokens {
     ) -> QueryResult<Token> {
         for _ in 0..TRIES {
             let now = self.clock.timestamp();
-            let Some(row_key) = models::token::find_key_for_update(conn, user)? else {
-                let token = self.keyring.new_token(user, &mut rand::rng());
-                let key = self.keyring.token_row_key(&token);
-                if models::token::create(conn, user, &key, now)? {
-                    return Ok(token);
-                }
-                // Another login of this user was faster: take its token.
-                continue;
-            };
-            if let Some(token) = self.keyring.recover_token(user, &row_key) {
+            let old = models::token::find_key_for_update(conn, user)?;
+            let recover = |key: &String| self.keyring.recover_token(user, key);
+            if let Some(token) = old.as_ref().and_then(recover) {
                 return Ok(token);
             }
             let token = self.keyring.new_token(user, &mut rand::rng());
             let key = self.keyring.token_row_key(&token);
-            if models::token::replace_key(conn, &row_key, &key, Some(now))? {
+            let is_stored = match old {
+                Some(old) => models::token::replace_key(conn, &old, &key, Some(now))?,
+                // `false` if another login of this user was faster: take its token.
+                None => models::token::create(conn, user, &key, now)?,
+            };
+            if is_stored {
                 return Ok(token);
             }
         }

@@ -6,10 +6,8 @@
 //! account. Times are milliseconds since 1970.
 //!
 //! The file is long because all that changes the counters must agree with the one
-//! statement that makes the throttle exact.
-//!
-//! A transaction that touches several rows does so in one order (network, account,
-//! account and client), so that no two wait for each other.
+//! statement that makes the throttle exact. Every transaction touches rows in one order
+//! (network, account, account and client), so that no two wait for each other.
 
 use diesel::dsl::case_when;
 use diesel::prelude::*;
@@ -152,10 +150,8 @@ const RESERVE: &str = "
                AND (a.pending = 0 OR a.pending_until <= $8)))
     RETURNING account, client";
 
-/// Counts a pending attempt in each of the three rows, or in none.
-///
-/// One statement, so that it is exact under concurrency: a row only changes while it is
-/// under its limit.
+/// Counts a pending attempt in each of the three rows, or in none. One statement, so
+/// that it is exact under concurrency: a row only changes while it is under its limit.
 pub fn reserve(
     conn: &mut Connection<'_>,
     slot: &Slot,
@@ -188,10 +184,8 @@ pub fn reserve(
 
 /// Takes back an attempt that was not checked.
 pub fn release(conn: &mut Connection<'_>, slot: &Slot) -> QueryResult<()> {
-    for key in slot.keys() {
-        settle(conn, key, false)?;
-    }
-    Ok(())
+    let mut keys = slot.keys().into_iter();
+    keys.try_for_each(|key| settle(conn, key, false))
 }
 
 /// Turns a pending attempt into a failure; returns the three rows.
@@ -220,10 +214,8 @@ pub fn fail(
 /// Ends the attempt of a good login, and clears the failures before it: for the account
 /// and for this client, but not for the network, where the logins of others failed.
 pub fn succeed(conn: &mut Connection<'_>, slot: &Slot) -> QueryResult<()> {
-    for key in slot.keys() {
-        settle(conn, key, !key.0.is_empty())?;
-    }
-    Ok(())
+    let mut keys = slot.keys().into_iter();
+    keys.try_for_each(|key| settle(conn, key, !key.0.is_empty()))
 }
 
 /// Ends one pending attempt, and may clear the failures. Rows without failures are

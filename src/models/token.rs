@@ -29,10 +29,8 @@ pub struct Owner {
     pub user: Arc<User>,
 }
 
-/// The owners of the tokens with those row keys.
-///
-/// On SQLite one statement for both keys of a token, so that an unknown token costs no
-/// more than a good one; on PostgreSQL one for all.
+/// The owners of those tokens. SQLite takes one statement for both keys of a token, so
+/// that an unknown token costs no more than a good one; PostgreSQL one for all.
 pub fn find_owners(conn: &mut Connection<'_>, keys: &[RowKeys]) -> QueryResult<Vec<Option<Owner>>> {
     match conn {
         Connection::Sqlite(c) => keys
@@ -70,10 +68,8 @@ pub fn find_owners(conn: &mut Connection<'_>, keys: &[RowKeys]) -> QueryResult<V
     }
 }
 
-/// The row key of the user's token.
-///
-/// On PostgreSQL a write locks the row by it, so that a logout which deletes the token
-/// waits for a login that is about to answer with it.
+/// The row key of the user's token. PostgreSQL locks the row in a write, so that a
+/// logout which deletes the token waits for a login that is about to answer with it.
 pub fn find_key_for_update(conn: &mut Connection<'_>, user: UserId) -> QueryResult<Option<String>> {
     match conn {
         Connection::Sqlite(c) => by_user(user).get_result(&mut **c).optional(),

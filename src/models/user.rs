@@ -136,10 +136,8 @@ pub fn create(conn: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResult<bool
     }
 }
 
-/// Stores `last_login` and the upgraded hash, where there are any.
-///
-/// `false` if the user was deleted, deactivated or given another password since `user`
-/// was read: the login is then void.
+/// Stores `last_login` and the upgraded hash, if any. `false` if the user was deleted,
+/// deactivated or given another password since `user` was read: the login is then void.
 pub fn record_login(
     conn: &mut Connection<'_>,
     user: &User,

@@ -89,9 +89,8 @@ impl Key {
 /// error says what the value may be. `parse.rs` has the usual ones. A key may also be
 /// `.computed("how the default is found")` and `.secret()`.
 ///
-/// From the entries it makes the struct, its `read(&Values)`, and for each `SECTION { …
-/// }` a list of keys. The sections are there because the README's table mixes the
-/// groups: `keys.rs` puts them in its order.
+/// From the entries it makes the struct, its `read(&Values)`, and a list of keys for
+/// each section: the README's table mixes the groups, in the order of `keys.rs`.
 macro_rules! settings {
     ($(#[$about:meta])* pub struct $Group:ident {
         $($SECTION:ident {

@@ -39,10 +39,8 @@ impl Values {
             if let Some(key) = known(&name) {
                 self.add(key, text, ENVIRONMENT);
             } else if name.starts_with(PREFIX) && !OTHER_VARIABLES.contains(&name.as_str()) {
-                return Err(SettingsError::new(
-                    name,
-                    "there is no such setting (in the environment)",
-                ));
+                let problem = "there is no such setting (in the environment)";
+                return Err(SettingsError::new(name, problem));
             }
         }
         Ok(self)

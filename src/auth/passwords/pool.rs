@@ -1,13 +1,11 @@
 //! The threads that hash passwords, and the short queue before them.
 //!
-//! Hashing takes a core for a quarter of a second, so it has threads of its own
-//! (`hash-0`, `hash-1`, …), which give way to those that answer requests: a login storm
-//! fills this queue and nothing else.
+//! Hashing takes a core for a quarter of a second. Its own threads (`hash-0`, …) give
+//! way to those that answer requests: a login storm fills this queue and nothing else.
 //!
 //! Each job needs a place, of which one client holds half at most (`places.rs`), and
-//! clients take turns. Where there is no place the answer is [`Busy`] at once. Whoever
-//! has other work to do first takes the place before it, as a [`Ticket`], so that in a
-//! storm no work is done for nothing.
+//! clients take turns. Without a place the answer is [`Busy`] at once. A [`Ticket`]
+//! reserves the place before other work, so that in a storm none is done for nothing.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,11 +73,9 @@ impl HashPool {
         Ok(pool)
     }
 
-    /// Runs `work` on one of the threads, for `client`, by whose name places are
-    /// counted and turns are given.
-    ///
-    /// If the returned future is dropped before `work` starts, it never does. [`Busy`]
-    /// at once if there is no place, later if `work` panicked.
+    /// Runs `work` on one of the threads, in a place and a turn of `client`; never, if
+    /// the returned future is dropped before it starts. [`Busy`] at once if there is no
+    /// place, later if `work` panicked.
     pub async fn run<T: Send + 'static>(
         &self,
         client: &str,
@@ -259,11 +255,8 @@ struct Report {
 /// Tells the log, now and then, if there is anything: not of each refusal and long
 /// wait, since there are most when there is least time for it.
 fn report(mut state: MutexGuard<'_, State>) {
-    let Report {
-        last,
-        refused,
-        longest_wait,
-    } = state.report;
+    let (refused, longest_wait) = (state.report.refused, state.report.longest_wait);
+    let last = state.report.last;
     let is_due = last.is_none_or(|at| at.elapsed() >= REPORT_INTERVAL);
     if !is_due || (refused == 0 && longest_wait < LONG_WAIT) {
         return;
@@ -328,16 +321,12 @@ mod tests {
     fn hold(pool: &HashPool) -> (mpsc::Sender<()>, impl Future<Output = Result<(), Busy>>) {
         let (release, held) = mpsc::channel::<()>();
         let (started, starts) = mpsc::channel();
-        let mut future = Box::pin({
-            let pool = pool.clone();
-            async move {
-                pool.run("a", move || {
-                    started.send(()).unwrap();
-                    let _ = held.recv();
-                })
-                .await
-            }
-        });
+        let work = move || {
+            started.send(()).unwrap();
+            let _ = held.recv();
+        };
+        let pool = pool.clone();
+        let mut future = Box::pin(async move { pool.run("a", work).await });
         poll_once(&mut future);
         starts.recv().unwrap();
         (release, future)
