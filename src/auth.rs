@@ -1,8 +1,7 @@
 //! The rules of logging in and out. No HTTP here, and no SQL.
 //!
-//! [`Auth`] is a set of services; each owns its fields, verbs and errors. Only [`login`]
-//! and [`logout`] cross them, and what looks after all tables: [`sweeps`], [`seal`] and
-//! [`survey`].
+//! [`Auth`] is a set of services. Only [`login`], [`logout`], [`sweeps`], [`seal`] and
+//! [`survey`] cross them.
 
 pub mod audit;
 pub mod client;
@@ -37,8 +36,7 @@ use self::throttle::Throttle;
 use self::tokens::Tokens;
 use self::users::Users;
 use crate::db::Database;
-use crate::models;
-use crate::models::UserId;
+use crate::models::{self, UserId};
 
 /// Who may log in, who is logged in, and how that ends; cheap to clone.
 #[derive(Clone)]

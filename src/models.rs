@@ -1,7 +1,7 @@
 //! One file a table: its row, what may be inserted, and its queries.
 //!
-//! Queries take the connection first and return Diesel's `QueryResult`; what
-//! they mean is decided in [`crate::auth`].
+//! Queries take the connection first and return Diesel's `QueryResult`; what they mean
+//! is decided in [`crate::auth`].
 
 pub mod attempt;
 pub mod client;
@@ -46,8 +46,8 @@ impl RowKeys {
     }
 }
 
-/// A row that may be missing or unreadable: SQLite stores what it is given, a BLOB in
-/// a column of text too. An unreadable row counts as missing: it lets nobody in, and
+/// A row that may be missing or unreadable: SQLite stores what it is given, a BLOB in a
+/// column of text too. An unreadable row counts as missing: it lets nobody in, and
 /// affects only its owner.
 fn readable<T>(result: QueryResult<T>) -> QueryResult<Option<T>> {
     match result {

@@ -1,10 +1,9 @@
 //! The settings: where they come from, what they may be, and their defaults.
 //!
-//! Order: command-line flag, then environment, then `portcullis.toml`, then
-//! the default. Each setting is one entry in its group's file, such as
-//! `settings/auth.rs`, which says how it is read and what the flags, the
-//! README and `portcullis check` tell of it. This file then works out what
-//! depends on more than one setting.
+//! Order: command-line flag, then environment, then `portcullis.toml`, then the
+//! default. Each setting is one entry in its group's file, such as `settings/auth.rs`,
+//! which says how it is read and what the flags, the README and `portcullis check` tell
+//! of it. This file then works out what depends on more than one setting.
 
 mod auth;
 mod database;
@@ -56,22 +55,21 @@ pub struct Settings {
     pub hasher: Hasher,
     /// What a new password may be.
     pub password_policy: Policy,
-    /// Whether a login re-encodes an outdated hash. Beside a Django, only if
-    /// somebody chose the hasher.
+    /// Whether a login re-encodes an outdated hash: beside a Django, only if
+    /// PORTCULLIS_PASSWORD_HASHER is set.
     pub upgrades_hashes: bool,
     listen_url: Url,
     values: Values,
 }
 
 impl Settings {
-    /// Checks every value and fills in what depends on another; makes the
-    /// secret key of a new SQLite database.
+    /// Checks every value and fills in what depends on another; makes the secret key of
+    /// a new SQLite database.
     pub fn new(values: Values) -> Result<Self, SettingsError> {
         Self::with_secret(values, secret::load_or_create)
     }
 
-    /// The same, for commands that must not change anything: no secret key is
-    /// written.
+    /// The same, for commands that must not change anything: no secret key is written.
     pub fn for_looking(values: Values) -> Result<Self, SettingsError> {
         Self::with_secret(values, secret::load_or_invent)
     }
@@ -181,12 +179,11 @@ fn secret_keys(
             return Err("not set; PostgreSQL needs one, the same for every instance (50 random characters, or Django's SECRET_KEY)".to_owned());
         }
     };
-    let fallbacks = auth.secret_key_fallbacks.clone();
-    Ok(SecretKeys::new(current, fallbacks))
+    Ok(SecretKeys::new(current, auth.secret_key_fallbacks.clone()))
 }
 
-/// No password may resemble the name of the program, or of the host where
-/// people see it.
+/// No password may resemble the name of the program, or of the host where people see
+/// it.
 fn password_policy(auth: &AuthSettings, server: &ServerSettings) -> Policy {
     let host = server.public_url.as_ref().and_then(Url::host_str);
     let names = host.into_iter().chain([env!("CARGO_PKG_NAME")]);

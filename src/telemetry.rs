@@ -1,7 +1,7 @@
 //! Logs: one line per event, on standard error, and a span per request.
 //!
-//! Never log passwords, tokens, session keys, CSRF secrets or cookies, nor
-//! headers and query strings, which may hold one of them.
+//! Never log passwords, tokens, session keys, CSRF secrets or cookies, nor headers and
+//! query strings, which may hold one of them.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -33,8 +33,8 @@ pub fn init(log: &LogSettings) {
     };
 }
 
-/// The span of a request: its id, method, path and status. A client can hide no
-/// secret in these, and no line break.
+/// The span of a request: its id, method, path and status. A client can hide no secret
+/// in these, and no line break.
 pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {

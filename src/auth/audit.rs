@@ -1,6 +1,6 @@
 //! The audit log: what was done, by whom, from where. Each event is a row of
-//! `portcullis_event`, written in the transaction of what it tells of, and a
-//! log line once that is committed.
+//! `portcullis_event`, written in the transaction of what it tells of, and a log line
+//! once that is committed.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::models::event::NewEvent;
 use crate::models::user::User;
 use crate::models::{self, Timestamp, UserId};
 
-/// The target of the log lines: `PORTCULLIS_LOG=warn,portcullis::audit=info`
-/// keeps them where other lines are not wanted.
+/// The target of the log lines: `PORTCULLIS_LOG=warn,portcullis::audit=info` keeps them
+/// where other lines are not wanted.
 pub const TARGET: &str = "portcullis::audit";
 
 /// What was done.
@@ -90,10 +90,8 @@ impl Event {
     /// Something that a user did, or that was done to them.
     pub fn of(kind: Kind, user: &User, detail: impl Into<String>) -> Self {
         Self {
-            kind,
             user: Some(user.id),
-            username: user.username.clone(),
-            detail: detail.into(),
+            ..Self::of_name(kind, &user.username, detail)
         }
     }
 
@@ -105,14 +103,9 @@ impl Event {
         }
     }
 
-    fn store(
-        &self,
-        connection: &mut Connection<'_>,
-        client: &Client,
-        at: Timestamp,
-    ) -> QueryResult<()> {
+    fn store(&self, conn: &mut Connection<'_>, client: &Client, at: Timestamp) -> QueryResult<()> {
         models::event::create(
-            connection,
+            conn,
             &NewEvent {
                 at,
                 kind: self.kind.name(),
@@ -126,8 +119,8 @@ impl Event {
         )
     }
 
-    /// The log line. Texts are written as Rust writes them in source, so that
-    /// no name can end a line, colour a terminal or turn the reading order.
+    /// The log line. Texts are written as Rust writes them in source, so that no name
+    /// can end a line, colour a terminal or turn the reading order.
     pub(super) fn log(&self, client: &Client) {
         tracing::info!(
             target: TARGET,
@@ -205,14 +198,10 @@ impl Audit {
     }
 
     /// Deletes events that are past their age, `limit` at most; how many went.
-    pub(super) fn delete_old(
-        &self,
-        connection: &mut Connection<'_>,
-        limit: i64,
-    ) -> QueryResult<usize> {
+    pub(super) fn delete_old(&self, conn: &mut Connection<'_>, limit: i64) -> QueryResult<usize> {
         let age = chrono::TimeDelta::from_std(self.event_age).unwrap_or_default();
         let now = self.clock.now();
         let before = now.checked_sub_signed(age).unwrap_or(now);
-        models::event::delete_old(connection, Timestamp::new(before), limit)
+        models::event::delete_old(conn, Timestamp::new(before), limit)
     }
 }

@@ -1,5 +1,5 @@
-//! Who asks, as far as a password check or the audit log cares: not the user,
-//! but the machine and the browser.
+//! Who asks, as far as a password check or the audit log cares: not the user, but the
+//! machine and the browser.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -70,8 +70,8 @@ impl Client {
         }
     }
 
-    /// The network that failures are counted for: one IPv4 address, or the /64
-    /// that a household or a host gets in IPv6.
+    /// The network that failures are counted for: one IPv4 address, or the /64 that a
+    /// household or a host gets in IPv6.
     pub fn network(&self) -> String {
         self.address.map_or_else(|| "local".to_owned(), network_of)
     }

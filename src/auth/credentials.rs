@@ -3,8 +3,8 @@
 use django_auth::password::validation::MAX_PASSWORD_BYTES;
 use secrecy::SecretString;
 
-/// What someone claims to be. Either part may be missing or unusable; such a
-/// login is refused like any other, after the same work.
+/// What someone claims to be. Either part may be missing or unusable; such a login is
+/// refused like any other, after the same work.
 pub struct Credentials {
     username: Option<String>,
     password: Option<SecretString>,
@@ -13,8 +13,8 @@ pub struct Credentials {
 impl Credentials {
     /// Takes the texts as sent: exact bytes, nothing trimmed or folded.
     ///
-    /// A name with a NUL, which PostgreSQL cannot even look for, and a
-    /// password that is empty or over [`MAX_PASSWORD_BYTES`] are unusable.
+    /// A name with a NUL, which PostgreSQL cannot even look for, and a password that is
+    /// empty or over [`MAX_PASSWORD_BYTES`] are unusable.
     pub fn new(username: Option<String>, password: Option<String>) -> Self {
         Self {
             username: username.filter(|name| !name.is_empty() && !name.contains('\0')),

@@ -7,12 +7,11 @@
 //! session row key     = "$" + first 39 characters of base64url(SHA-256(wire key))
 //! ```
 //!
-//! The selector is random and the verifier is not stored, so a stolen database
-//! holds nothing that can be presented; but who has the secret key can make
-//! the same token again from its row, which keeps DRF's one token a user.
+//! The selector is random and the verifier is not stored, so a stolen database holds
+//! nothing that can be presented; but who has the secret key can make the same token
+//! again from its row, which keeps DRF's one token a user.
 //!
-//! NEVER CHANGE the formats or `TOKEN_PURPOSE`: every token out there would
-//! be void.
+//! NEVER CHANGE the formats or `TOKEN_PURPOSE`: every token out there would be void.
 
 mod session_key;
 mod token;
@@ -32,7 +31,7 @@ use crate::models::{RowKeys, UserId};
 pub use self::session_key::SessionKey;
 pub use self::token::Token;
 
-type HmacSha256 = Hmac<Sha256>;
+pub(super) type HmacSha256 = Hmac<Sha256>;
 
 /// Keeps this use of the secret key apart from every other.
 const TOKEN_PURPOSE: &[u8] = b"portcullis.token.verifier";
@@ -60,6 +59,7 @@ pub struct Keyring {
 impl Keyring {
     /// Derives the keys once; look-ups then cost one hash.
     pub fn new(storage: Storage, secrets: &SecretKeys) -> Self {
+        let token_key = |secret| derived_key(secret, TOKEN_PURPOSE);
         Self {
             storage,
             token_keys: secrets.iter().filter_map(token_key).collect(),
@@ -97,8 +97,8 @@ impl Keyring {
         }
     }
 
-    /// The token whose row has that primary key, if it can be made again: by
-    /// any of the secret keys, and only for the user it was made for.
+    /// The token whose row has that primary key, if it can be made again: by any of the
+    /// secret keys, and only for the user it was made for.
     pub fn recover_token(&self, user: UserId, row_key: &str) -> Option<Token> {
         if self.storage == Storage::Django {
             return Token::parse(row_key);
@@ -136,8 +136,8 @@ pub(super) fn seal_token(wire: &str) -> String {
     let digest = Sha256::digest(wire.as_bytes());
     let mut bytes = [0; SELECTOR_BYTES + DIGEST_BYTES];
     let (selector, rest) = bytes.split_at_mut(SELECTOR_BYTES);
-    // One that we did not make is sealed too, with whatever it starts with as
-    // the selector.
+    // One that we did not make is sealed too, with whatever it starts with as the
+    // selector.
     for (byte, pair) in selector.iter_mut().zip(wire.as_bytes().chunks_exact(2)) {
         let digit = |c: Option<&u8>| c.and_then(|c| char::from(*c).to_digit(16)).unwrap_or(0);
         *byte = u8::try_from(digit(pair.first()) * 16 + digit(pair.get(1))).unwrap_or(0);
@@ -155,9 +155,10 @@ pub(super) fn seal_session(wire: &str) -> String {
     format!("${text}")
 }
 
-fn token_key(secret: &SecretKey) -> Option<HmacSha256> {
+/// A key of its own for each use of the secret key.
+pub(super) fn derived_key(secret: &SecretKey, purpose: &[u8]) -> Option<HmacSha256> {
     let mut derive = HmacSha256::new_from_slice(secret.expose_bytes()).ok()?;
-    derive.update(TOKEN_PURPOSE);
+    derive.update(purpose);
     HmacSha256::new_from_slice(&derive.finalize().into_bytes()).ok()
 }
 
@@ -171,12 +172,7 @@ fn wire_token(key: &HmacSha256, user: UserId, selector: &[u8; SELECTOR_BYTES]) -
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -21,11 +21,10 @@ pub struct LogIn {
 }
 
 impl Auth {
-    /// Logs a user in: one token, one new session, `last_login`, and the
-    /// upgraded hash, together or not at all.
+    /// Stores the token, a new session, `last_login` and the upgraded hash, or nothing.
     ///
-    /// `presented` is the session that the client came with. It ends; what an
-    /// anonymous or the same user's session held goes on in the new one.
+    /// It ends the session that the client `presented`. The new one takes over what an
+    /// anonymous or the same user's session held.
     pub async fn log_in(
         &self,
         credentials: &Credentials,
@@ -52,9 +51,8 @@ impl Auth {
             .await
     }
 
-    /// The user's one token: the one there is, or a new one.
-    ///
-    /// DRF's `obtain_auth_token`: it starts no session and leaves `last_login` alone.
+    /// DRF's `obtain_auth_token`: the user's token, old or new. It starts no session and
+    /// leaves `last_login` alone.
     pub async fn obtain_token(
         &self,
         credentials: &Credentials,
@@ -110,11 +108,9 @@ impl Auth {
         login.ok_or(AuthError::InvalidCredentials)
     }
 
-    /// The active user of that name and password, and the attempt's slot in the
-    /// throttle's counters.
-    ///
-    /// Every refusal is the same [`AuthError::InvalidCredentials`], after the
-    /// same hashing, whether the name, the password or the account is wrong.
+    /// The active user, and the attempt's slot in the throttle's counters. Every refusal
+    /// is the same [`AuthError::InvalidCredentials`], after the same hashing, whether the
+    /// name, the password or the account is wrong.
     async fn authenticate(
         &self,
         credentials: &Credentials,
@@ -160,17 +156,14 @@ impl Auth {
     ) -> Result<(Option<User>, Option<Assessment>), AuthError> {
         let throttle = self.throttle.clone();
         let (name, client) = (credentials.username().map(str::to_owned), client.clone());
-        let found = self
-            .database
-            .read(move |c| {
-                let user = match &name {
-                    Some(name) => models::user::find_by_username(c, name)?,
-                    None => None,
-                };
-                let assessment = throttle.assess(c, user.as_ref(), name.as_deref(), &client)?;
-                Ok((user, assessment))
-            })
-            .await?;
-        Ok(found)
+        let found = self.database.read(move |c| {
+            let user = match &name {
+                Some(name) => models::user::find_by_username(c, name)?,
+                None => None,
+            };
+            let assessment = throttle.assess(c, user.as_ref(), name.as_deref(), &client)?;
+            Ok((user, assessment))
+        });
+        Ok(found.await?)
     }
 }

@@ -6,9 +6,7 @@ use crate::models;
 use crate::models::user::User;
 
 impl Auth {
-    /// Ends a user's login: the token, and the session if there is one.
-    ///
-    /// When this returns, neither is accepted any more, anywhere.
+    /// When this returns, neither the token nor the session is accepted anywhere.
     pub async fn log_out(
         &self,
         user: &User,

@@ -17,9 +17,8 @@ use super::config::Config;
 use super::credentials::Credentials;
 use super::error::AuthError;
 use crate::db::Database;
-use crate::models;
-use crate::models::UserId;
 use crate::models::user::User;
+use crate::models::{self, UserId};
 use django_auth::password::{self, Hasher, MakeError, Work, Workload};
 
 /// Users that one read looks at, and how long others go first after it.
@@ -79,10 +78,8 @@ impl Passwords {
         Ok(self.pool.reserve(&client.network())?)
     }
 
-    /// Whether the credentials are that user's and the user is active; `started` is set
-    /// when the check begins.
-    ///
-    /// Without a user or a usable password the same work is done.
+    /// Whether the credentials are that user's and the user is active, after the same
+    /// work in every case; `started` is set when the check begins.
     pub(super) async fn check(
         &self,
         ticket: Ticket,

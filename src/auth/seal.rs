@@ -30,10 +30,8 @@ impl Auth {
         Ok(counted.await?)
     }
 
-    /// Seals some of them in one transaction; 0 when none is left.
-    ///
-    /// A sealed row is found by the same key on the wire as before, so it can
-    /// be stopped and started again at any point, while requests are answered.
+    /// Seals some of them in one transaction; 0 when none is left. The key on the wire
+    /// stays the same, so this can stop and start again while requests are answered.
     pub async fn seal_some(&self, keys: Keys) -> Result<usize, AuthError> {
         self.audit
             .write(&Client::command_line(), move |c, events| {
@@ -43,10 +41,8 @@ impl Auth {
                         Keys::Tokens => "tokens",
                         Keys::Sessions => "sessions",
                     };
-                    events.push(Event::without_user(
-                        Kind::KeysSealed,
-                        format!("{sealed} {what}"),
-                    ));
+                    let detail = format!("{sealed} {what}");
+                    events.push(Event::without_user(Kind::KeysSealed, detail));
                 }
                 Ok(sealed)
             })
@@ -54,19 +50,19 @@ impl Auth {
     }
 }
 
-fn seal(connection: &mut Connection<'_>, keys: Keys) -> QueryResult<usize> {
+fn seal(conn: &mut Connection<'_>, keys: Keys) -> QueryResult<usize> {
     let plaintext = match keys {
-        Keys::Tokens => models::token::find_plaintext(connection, BATCH)?,
-        Keys::Sessions => models::session::find_plaintext(connection, BATCH)?,
+        Keys::Tokens => models::token::find_plaintext(conn, BATCH)?,
+        Keys::Sessions => models::session::find_plaintext(conn, BATCH)?,
     };
     for key in &plaintext {
         // A row that is gone by now needs no seal.
         match keys {
             Keys::Tokens => {
-                models::token::replace_key(connection, key, &seal_token(key), None)?;
+                models::token::replace_key(conn, key, &seal_token(key), None)?;
             }
             Keys::Sessions => {
-                models::session::replace_key(connection, key, &seal_session(key))?;
+                models::session::replace_key(conn, key, &seal_session(key))?;
             }
         }
     }

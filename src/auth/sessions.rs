@@ -73,7 +73,8 @@ impl Sessions {
     /// cannot be read, since it was signed with another key or is not in Django's
     /// format, is empty.
     pub async fn find(&self, key: &SessionKey) -> Result<Option<SessionData>, AuthError> {
-        // The time of the question: a request that uses the session meanwhile extends it.
+        // The time of the question: a request that uses the session meanwhile extends
+        // it.
         let now = self.clock.now();
         let keys = self.keyring.session_row_keys(key);
         let is_sealed = keys.key.clone();
@@ -138,8 +139,8 @@ impl Sessions {
         Ok(deleted.await? > 0)
     }
 
-    /// Signs a session again that was signed under an old secret key. As in
-    /// Django it gets a new key, too; `None` if it has ended meanwhile.
+    /// Signs a session again that was signed under an old secret key. As in Django it
+    /// gets a new key, too; `None` if it has ended meanwhile.
     pub async fn renew(
         &self,
         key: &SessionKey,
@@ -163,32 +164,32 @@ impl Sessions {
     /// Starts a session of that user, whose password column is `encoded`.
     pub(super) fn start(
         &self,
-        connection: &mut Connection<'_>,
+        conn: &mut Connection<'_>,
         user: UserId,
         encoded: &str,
         mut data: SessionData,
     ) -> QueryResult<SessionKey> {
         set_user(&mut data, user, &self.hash.of(encoded));
         self.lifetime.set_end(&mut data, self.clock.now());
-        self.insert(connection, &data)
+        self.insert(conn, &data)
     }
 
-    /// Ends a session that continues as another one, of that user; `None` if it
-    /// was gone already. What it held is kept if it was anonymous or this
-    /// user's; another user's data never is.
+    /// Ends a session that continues as another one, of that user; `None` if it was
+    /// gone already. What it held is kept if it was anonymous or this user's; another
+    /// user's data never is.
     pub(super) fn end(
         &self,
-        connection: &mut Connection<'_>,
+        conn: &mut Connection<'_>,
         key: &SessionKey,
         user: &User,
     ) -> QueryResult<Option<SessionData>> {
         let keys = [self.keyring.session_row_keys(key)];
-        let row = models::session::find(connection, &keys)?.pop().flatten();
+        let row = models::session::find(conn, &keys)?.pop().flatten();
         // As in Django, a row that has expired is left to `clearsessions`.
         let Some(row) = row.filter(|row| row.expires > self.clock.timestamp()) else {
             return Ok(None);
         };
-        if self.delete_row(connection, key)? == 0 {
+        if self.delete_row(conn, key)? == 0 {
             return Ok(None);
         }
         let Ok(data) = self.codec.decode(&row.data) else {
@@ -200,35 +201,28 @@ impl Sessions {
             let fits = self.hash.verify(&user.password, &claim.hash);
             claim.user == user.id && fits != HashMatch::No
         });
-        Ok(Some(if is_anonymous || is_same {
-            data
-        } else {
-            SessionData::new()
-        }))
+        let goes_on = is_anonymous || is_same;
+        Ok(Some(if goes_on { data } else { SessionData::new() }))
     }
 
     /// Deletes the row of a session, sealed or not; how many rows went.
     pub(super) fn delete_row(
         &self,
-        connection: &mut Connection<'_>,
+        conn: &mut Connection<'_>,
         key: &SessionKey,
     ) -> QueryResult<usize> {
         let RowKeys { key, or_else } = self.keyring.session_row_keys(key);
-        match (models::session::delete(connection, &key)?, or_else) {
-            (0, Some(plaintext)) => models::session::delete(connection, &plaintext),
+        match (models::session::delete(conn, &key)?, or_else) {
+            (0, Some(plaintext)) => models::session::delete(conn, &plaintext),
             (deleted, _) => Ok(deleted),
         }
     }
 
-    fn insert(
-        &self,
-        connection: &mut Connection<'_>,
-        data: &SessionData,
-    ) -> QueryResult<SessionKey> {
+    fn insert(&self, conn: &mut Connection<'_>, data: &SessionData) -> QueryResult<SessionKey> {
         let key = SessionKey::random(&mut rand::rng());
         let row_key = self.keyring.session_row_key(&key);
         let (text, expires) = self.encode(data);
-        models::session::create(connection, &row_key, &text, expires)?;
+        models::session::create(conn, &row_key, &text, expires)?;
         Ok(key)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use django_auth::password;
+use django_auth::password::{algorithm_of, describe, is_usable};
 
 use super::seal::Keys;
 use super::{Auth, AuthError};
@@ -27,8 +27,8 @@ pub struct Survey {
     pub plaintext_tokens: i64,
     /// Session keys in plaintext.
     pub plaintext_sessions: i64,
-    /// Whether the newest session was signed with a secret key of ours; `None`
-    /// if there is no session.
+    /// Whether the newest session was signed with a secret key of ours; `None` if there
+    /// is no session.
     pub secret_fits: Option<bool>,
 }
 
@@ -36,18 +36,13 @@ impl Auth {
     /// Reads through users, tokens and sessions.
     pub async fn survey(&self) -> Result<Survey, AuthError> {
         let mut survey = Survey::default();
-        self.passwords
-            .visit_hashes(|encoded| {
-                survey.users += 1;
-                *survey
-                    .hashes
-                    .entry(password::describe(encoded))
-                    .or_default() += 1;
-                let can_fit =
-                    password::is_usable(encoded) && password::algorithm_of(encoded).is_some();
-                survey.locked_out += usize::from(!can_fit);
-            })
-            .await?;
+        let count = |encoded: &str| {
+            survey.users += 1;
+            *survey.hashes.entry(describe(encoded)).or_default() += 1;
+            let can_fit = is_usable(encoded) && algorithm_of(encoded).is_some();
+            survey.locked_out += usize::from(!can_fit);
+        };
+        self.passwords.visit_hashes(count).await?;
         let now = self.clock.timestamp();
         let database = &self.database;
         survey.names_by_case = database.read(models::user::find_names_by_case).await?;

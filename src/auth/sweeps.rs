@@ -1,6 +1,4 @@
-//! Deleting rows that have expired.
-//!
-//! A new table with such rows adds a line to [`SWEEPS`].
+//! Deleting rows that have expired. A new table with such rows adds a line to [`SWEEPS`].
 
 use std::time::Duration;
 
@@ -9,34 +7,32 @@ use diesel::prelude::QueryResult;
 use super::audit::{Event, Kind};
 use super::{Auth, AuthError, Client};
 use crate::db::Connection;
-use crate::models;
+use crate::models::session;
 
 /// Deletes some rows; how many went.
 type Sweep = fn(&Auth, &mut Connection<'_>, limit: i64) -> QueryResult<usize>;
 
 /// What each round of [`Auth::sweep`] does.
 const SWEEPS: &[Sweep] = &[
-    |auth, c, limit| models::session::delete_expired(c, auth.clock.timestamp(), limit),
+    |auth, c, limit| session::delete_expired(c, auth.clock.timestamp(), limit),
     |auth, c, limit| auth.throttle.delete_expired(c, limit),
     |auth, c, limit| auth.throttle.delete_surplus(c, limit),
     |auth, c, limit| auth.throttle.delete_old_clients(c, limit),
     |auth, c, limit| auth.audit.delete_old(c, limit),
 ];
 
-/// Rows that one sweep deletes in a transaction: few, so that a login never waits
-/// long behind it.
+/// Rows that one sweep deletes in a transaction: few, so that a login never waits long
+/// behind it.
 const BATCH: i64 = 500;
 
-/// Between two transactions others get their turn. SQLite's lock has no queue:
-/// a process that waits for it looks again every 25 ms or so, and would find it
-/// taken each time.
+/// Between two transactions others get their turn. SQLite's lock has no queue: a
+/// process that waits for it looks again every 25 ms or so, and would find it taken
+/// each time.
 const PAUSE: Duration = Duration::from_millis(25);
 
 impl Auth {
-    /// Deletes all rows that have expired, in small transactions; how many went.
-    ///
-    /// Where many processes share a PostgreSQL database, one of them does it at
-    /// a time, and the others do nothing.
+    /// Deletes all rows that have expired, in small transactions; how many went. Of the
+    /// processes that share a PostgreSQL database one does it; the others do nothing.
     pub async fn sweep(&self) -> Result<usize, AuthError> {
         let mut total = 0;
         loop {
@@ -61,9 +57,10 @@ impl Auth {
         let mut total = 0;
         loop {
             let now = self.clock.timestamp();
-            let delete =
-                move |c: &mut Connection<'_>| models::session::delete_expired(c, now, BATCH);
-            let deleted = self.database.write(delete).await?;
+            let deleting = self
+                .database
+                .write(move |c| session::delete_expired(c, now, BATCH));
+            let deleted = deleting.await?;
             total += deleted;
             if is_last_batch(deleted) {
                 let event = Event::without_user(Kind::SessionsCleared, format!("{total} sessions"));

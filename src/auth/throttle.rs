@@ -6,9 +6,9 @@
 //! | network, all accounts | 50 failures in 15 min | nothing until the 15 min are over |
 //! | account, everywhere | 100 failures in a row | nothing until a good login, or an admin |
 //!
-//! A client that has logged in to the account before has limits of its own: a
-//! browser is counted by its cookie wherever it is, a known address has twice the
-//! network's limit, and strangers use up 90 of the account's 100, never the last ten.
+//! A client that has logged in to the account before has limits of its own: a browser
+//! is counted by its cookie wherever it is, a known address has twice the network's
+//! limit, and strangers use up 90 of the account's 100, never the last ten.
 //!
 //! An attempt is pending from before the hashing until its outcome is stored. One that
 //! would be over a limit only because others are pending waits for them: first in this
@@ -95,7 +95,7 @@ impl Throttle {
     /// Reads the counters of an attempt; `None` while the throttle is off.
     pub(super) fn assess(
         &self,
-        connection: &mut Connection<'_>,
+        conn: &mut Connection<'_>,
         user: Option<&User>,
         name: Option<&str>,
         client: &Client,
@@ -108,7 +108,7 @@ impl Throttle {
         let names: Vec<String> = device.iter().chain([&network]).cloned().collect();
         // An unknown name asks too, so that it costs the same.
         let id = user.map_or(UserId(i64::MIN), |user| user.id);
-        let known = models::client::find_known(connection, id, &names, self.clients_since())?;
+        let known = models::client::find_known(conn, id, &names, self.clients_since())?;
         let now = self.clock.millis();
         let limits = rules::limits(now, !known.is_empty());
         let slot = Slot {
@@ -118,7 +118,7 @@ impl Throttle {
                 .unwrap_or_else(|| network.clone()),
             network,
         };
-        let rows = models::attempt::find(connection, &slot)?;
+        let rows = models::attempt::find(conn, &slot)?;
         let verdict = verdict(&rows, &limits, now);
         Ok(Some(Assessment {
             slot,
@@ -171,22 +171,19 @@ impl Throttle {
 
     async fn try_reserve(&self, slot: &Slot, limits: &Limits) -> Result<Verdict, AuthError> {
         let (slot, limits, now) = (slot.clone(), *limits, self.clock.millis());
-        let verdict = self
-            .database
-            // Nothing has been answered yet, and the outcome is synced.
-            .write_unsynced(move |c| {
-                if models::attempt::reserve(c, &slot, &limits, now)? {
-                    return Ok(Verdict::Free);
-                }
-                let rows = models::attempt::find(c, &slot)?;
-                Ok(match verdict(&rows, &limits, now) {
-                    // An attempt ended in between.
-                    Verdict::Free => Verdict::Wait,
-                    verdict => verdict,
-                })
+        // Unsynced: nothing has been answered yet, and the outcome is synced.
+        let reserved = self.database.write_unsynced(move |c| {
+            if models::attempt::reserve(c, &slot, &limits, now)? {
+                return Ok(Verdict::Free);
+            }
+            let rows = models::attempt::find(c, &slot)?;
+            Ok(match verdict(&rows, &limits, now) {
+                // An attempt ended in between.
+                Verdict::Free => Verdict::Wait,
+                verdict => verdict,
             })
-            .await?;
-        Ok(verdict)
+        });
+        Ok(reserved.await?)
     }
 
     fn reservation(&self, client: &Client, slot: &Slot, turn: Turn) -> Reservation {
@@ -236,10 +233,7 @@ impl Throttle {
         self.audit
             .write(client, move |c, events| {
                 events.push(event);
-                match slot {
-                    Some(slot) => reservation::fail(c, &slot, now),
-                    None => Ok(()),
-                }
+                slot.map_or(Ok(()), |slot| reservation::fail(c, &slot, now))
             })
             .await?;
         if let Some(taken) = reservation {
@@ -251,15 +245,15 @@ impl Throttle {
     /// Ends the attempt of a good login, and stores the client as known.
     pub(super) fn succeed(
         &self,
-        connection: &mut Connection<'_>,
+        conn: &mut Connection<'_>,
         slot: &Slot,
         user: UserId,
         client: &Client,
     ) -> QueryResult<()> {
-        models::attempt::succeed(connection, slot)?;
+        models::attempt::succeed(conn, slot)?;
         let now = self.clock.timestamp();
         for name in client.device_digest().into_iter().chain([client.network()]) {
-            models::client::store(connection, user, &name, now, MOST_CLIENTS)?;
+            models::client::store(conn, user, &name, now, MOST_CLIENTS)?;
         }
         Ok(())
     }
@@ -267,28 +261,28 @@ impl Throttle {
     /// Deletes expired counters, `limit` at most; how many went.
     pub(super) fn delete_expired(
         &self,
-        connection: &mut Connection<'_>,
+        conn: &mut Connection<'_>,
         limit: i64,
     ) -> QueryResult<usize> {
-        models::attempt::delete_expired(connection, self.clock.millis(), limit)
+        models::attempt::delete_expired(conn, self.clock.millis(), limit)
     }
 
     /// Deletes counters of accounts beyond [`MOST_ACCOUNTS`], `limit` at most.
     pub(super) fn delete_surplus(
         &self,
-        connection: &mut Connection<'_>,
+        conn: &mut Connection<'_>,
         limit: i64,
     ) -> QueryResult<usize> {
-        models::attempt::delete_surplus(connection, MOST_ACCOUNTS, self.clock.millis(), limit)
+        models::attempt::delete_surplus(conn, MOST_ACCOUNTS, self.clock.millis(), limit)
     }
 
     /// Deletes clients that were not seen for long, `limit` at most.
     pub(super) fn delete_old_clients(
         &self,
-        connection: &mut Connection<'_>,
+        conn: &mut Connection<'_>,
         limit: i64,
     ) -> QueryResult<usize> {
-        models::client::delete_old(connection, self.clients_since(), limit)
+        models::client::delete_old(conn, self.clients_since(), limit)
     }
 
     fn clients_since(&self) -> Timestamp {

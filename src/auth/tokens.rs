@@ -38,8 +38,8 @@ impl Tokens {
         }
     }
 
-    /// The owner of a token. Whether the owner is active is for the caller to
-    /// ask, since DRF answers that with other words.
+    /// The owner of a token. Whether the owner is active is for the caller to ask,
+    /// since DRF answers that with other words.
     pub async fn find_user(&self, token: &Token) -> Result<Option<Arc<User>>, AuthError> {
         let keys = self.keyring.token_row_keys(token);
         let Some(owner) = self.owners.get(keys).await? else {
@@ -91,26 +91,24 @@ impl Tokens {
     /// it cannot be recovered from its row.
     pub(super) fn get_or_insert(
         &self,
-        connection: &mut Connection<'_>,
+        conn: &mut Connection<'_>,
         user: UserId,
     ) -> QueryResult<Token> {
         for _ in 0..TRIES {
             let now = self.clock.timestamp();
-            let Some(row_key) = models::token::find_key_for_update(connection, user)? else {
-                let token = self.keyring.new_token(user, &mut rand::rng());
-                let key = self.keyring.token_row_key(&token);
-                if models::token::create(connection, user, &key, now)? {
-                    return Ok(token);
-                }
-                // Another login of this user was faster: take its token.
-                continue;
-            };
-            if let Some(token) = self.keyring.recover_token(user, &row_key) {
+            let old = models::token::find_key_for_update(conn, user)?;
+            let recover = |key: &String| self.keyring.recover_token(user, key);
+            if let Some(token) = old.as_ref().and_then(recover) {
                 return Ok(token);
             }
             let token = self.keyring.new_token(user, &mut rand::rng());
             let key = self.keyring.token_row_key(&token);
-            if models::token::replace_key(connection, &row_key, &key, Some(now))? {
+            let is_stored = match old {
+                Some(old) => models::token::replace_key(conn, &old, &key, Some(now))?,
+                // `false` if another login of this user was faster: take its token.
+                None => models::token::create(conn, user, &key, now)?,
+            };
+            if is_stored {
                 return Ok(token);
             }
         }

@@ -34,24 +34,21 @@ impl Users {
         let now = self.clock.timestamp();
         self.audit
             .write(&Client::command_line(), move |c, events| {
+                let is_superuser = profile.is_superuser;
                 let user = NewUser {
                     password: &encoded,
                     username: &profile.username,
                     email: &profile.email,
                     first_name: &profile.first_name,
                     last_name: &profile.last_name,
-                    is_superuser: profile.is_superuser,
-                    is_staff: profile.is_superuser,
+                    is_superuser,
+                    is_staff: is_superuser,
                     is_active: true,
                     date_joined: now,
                 };
                 let is_created = models::user::create(c, &user)?;
                 if is_created {
-                    let kind = if profile.is_superuser {
-                        "superuser"
-                    } else {
-                        ""
-                    };
+                    let kind = if is_superuser { "superuser" } else { "" };
                     events.push(Event::of_name(Kind::UserCreated, &profile.username, kind));
                 }
                 Ok(is_created)
@@ -59,9 +56,9 @@ impl Users {
             .await
     }
 
-    /// Stores another hash, which ends every session that was made under the
-    /// old one, and clears the throttle's counters and known clients of the user;
-    /// `false` if there is no such user.
+    /// Stores another hash, which ends every session that was made under the old one,
+    /// and clears the throttle's counters and known clients of the user; `false` if
+    /// there is no such user.
     pub async fn set_password(&self, user: &User, encoded: String) -> Result<bool, AuthError> {
         let user = user.clone();
         self.audit

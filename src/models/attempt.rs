@@ -1,15 +1,13 @@
-//! `portcullis_attempt`: how many logins have failed, and how many are being
-//! checked right now.
+//! `portcullis_attempt`: how many logins have failed, and how many are being checked
+//! right now.
 //!
-//! A row counts for an account and a client. With an empty client it counts for
-//! the account everywhere, with an empty account for the client's network and
-//! every account. Times are milliseconds since 1970.
+//! A row counts for an account and a client. With an empty client it counts for the
+//! account everywhere, with an empty account for the client's network and every
+//! account. Times are milliseconds since 1970.
 //!
 //! The file is long because all that changes the counters must agree with the one
-//! statement that makes the throttle exact.
-//!
-//! A transaction that touches several rows does so in one order (network, account,
-//! account and client), so that no two wait for each other.
+//! statement that makes the throttle exact. Every transaction touches rows in one order
+//! (network, account, account and client), so that no two wait for each other.
 
 use diesel::dsl::case_when;
 use diesel::prelude::*;
@@ -59,8 +57,8 @@ pub struct Limits {
     pub network: Limit,
     /// The account, from everywhere.
     pub account: Limit,
-    /// The account from this client: once it is reached, one attempt at a time is
-    /// let in whenever the row is not blocked.
+    /// The account from this client: once it is reached, one attempt at a time is let
+    /// in whenever the row is not blocked.
     pub client: Limit,
 }
 
@@ -152,17 +150,15 @@ const RESERVE: &str = "
                AND (a.pending = 0 OR a.pending_until <= $8)))
     RETURNING account, client";
 
-/// Counts a pending attempt in each of the three rows, or in none.
-///
-/// One statement, so that it is exact under concurrency: a row only changes while it
-/// is under its limit.
+/// Counts a pending attempt in each of the three rows, or in none. One statement, so
+/// that it is exact under concurrency: a row only changes while it is under its limit.
 pub fn reserve(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     slot: &Slot,
     limits: &Limits,
     now: i64,
 ) -> QueryResult<bool> {
-    let reserved: Vec<Key> = on!(connection, c => cached(diesel::sql_query(RESERVE)
+    let reserved: Vec<Key> = on!(conn, c => cached(diesel::sql_query(RESERVE)
         .bind::<Text, _>(&slot.network)
         .bind::<BigInt, _>(now + PENDING_MILLIS)
         .bind::<BigInt, _>(limits.network.forget_at)
@@ -179,7 +175,7 @@ pub fn reserve(
         return Ok(true);
     }
     for key in &reserved {
-        on!(connection, c => diesel::update(attempt::table.find((&key.account, &key.client)))
+        on!(conn, c => diesel::update(attempt::table.find((&key.account, &key.client)))
             .set(one_less_pending!())
             .execute(c))?;
     }
@@ -187,23 +183,21 @@ pub fn reserve(
 }
 
 /// Takes back an attempt that was not checked.
-pub fn release(connection: &mut Connection<'_>, slot: &Slot) -> QueryResult<()> {
-    for key in slot.keys() {
-        settle(connection, key, false)?;
-    }
-    Ok(())
+pub fn release(conn: &mut Connection<'_>, slot: &Slot) -> QueryResult<()> {
+    let mut keys = slot.keys().into_iter();
+    keys.try_for_each(|key| settle(conn, key, false))
 }
 
 /// Turns a pending attempt into a failure; returns the three rows.
 pub fn fail(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     slot: &Slot,
     client_forget_at: i64,
 ) -> QueryResult<Vec<Attempt>> {
     let mut rows = Vec::with_capacity(3);
     for key in slot.keys() {
         let is_client = !key.0.is_empty() && !key.1.is_empty();
-        let row = on!(connection, c => cached(diesel::update(attempt::table.find(key))
+        let row = on!(conn, c => cached(diesel::update(attempt::table.find(key))
             .set((
                 one_less_pending!(),
                 attempt::failures.eq(attempt::failures + 1),
@@ -217,32 +211,29 @@ pub fn fail(
     Ok(rows)
 }
 
-/// Ends the attempt of a good login, and clears the failures before it: for the
-/// account and for this client, but not for the network, where the logins of others
-/// failed.
-pub fn succeed(connection: &mut Connection<'_>, slot: &Slot) -> QueryResult<()> {
-    for key in slot.keys() {
-        settle(connection, key, !key.0.is_empty())?;
-    }
-    Ok(())
+/// Ends the attempt of a good login, and clears the failures before it: for the account
+/// and for this client, but not for the network, where the logins of others failed.
+pub fn succeed(conn: &mut Connection<'_>, slot: &Slot) -> QueryResult<()> {
+    let mut keys = slot.keys().into_iter();
+    keys.try_for_each(|key| settle(conn, key, !key.0.is_empty()))
 }
 
 /// Ends one pending attempt, and may clear the failures. Rows without failures are
 /// deleted: most people never mistype.
-fn settle(connection: &mut Connection<'_>, key: (&str, &str), forgives: bool) -> QueryResult<()> {
+fn settle(conn: &mut Connection<'_>, key: (&str, &str), forgives: bool) -> QueryResult<()> {
     // Mostly it is the only pending attempt, and this is all.
-    if delete_with_at_most(connection, key, 1, forgives)? > 0 {
+    if delete_with_at_most(conn, key, 1, forgives)? > 0 {
         return Ok(());
     }
     let forgiven = (attempt::failures.eq(0), attempt::blocked_until.eq(0));
-    let left: Option<i64> = on!(connection, c => cached(diesel::update(attempt::table.find(key))
+    let left: Option<i64> = on!(conn, c => cached(diesel::update(attempt::table.find(key))
         .set((one_less_pending!(), forgives.then_some(forgiven)))
         .returning(attempt::pending))
         .get_result(c))
     .optional()?;
     if left == Some(0) {
         // It has failures that count, or others ended in between.
-        delete_with_at_most(connection, key, 0, forgives)?;
+        delete_with_at_most(conn, key, 0, forgives)?;
     }
     Ok(())
 }
@@ -250,23 +241,23 @@ fn settle(connection: &mut Connection<'_>, key: (&str, &str), forgives: bool) ->
 /// Deletes a row with at most so many pending attempts, unless it has failures that
 /// count.
 fn delete_with_at_most(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     key: (&str, &str),
     pending: i64,
     forgives: bool,
 ) -> QueryResult<usize> {
     let most_failures = if forgives { i64::MAX } else { 0 };
-    on!(connection, c => diesel::delete(attempt::table.find(key))
+    on!(conn, c => diesel::delete(attempt::table.find(key))
         .filter(attempt::pending.le(pending))
         .filter(attempt::failures.le(most_failures))
         .execute(c))
 }
 
 /// The rows of a slot that exist.
-pub fn find(connection: &mut Connection<'_>, slot: &Slot) -> QueryResult<Vec<Attempt>> {
+pub fn find(conn: &mut Connection<'_>, slot: &Slot) -> QueryResult<Vec<Attempt>> {
     let mut rows = Vec::with_capacity(3);
     for key in slot.keys() {
-        let row = on!(connection, c => attempt::table
+        let row = on!(conn, c => attempt::table
             .find(key)
             .select(Attempt::as_select())
             .get_result(c))
@@ -277,20 +268,16 @@ pub fn find(connection: &mut Connection<'_>, slot: &Slot) -> QueryResult<Vec<Att
 }
 
 /// Blocks attempts in that row until then.
-pub fn block(
-    connection: &mut Connection<'_>,
-    row: &Attempt,
-    blocked_until: i64,
-) -> QueryResult<()> {
-    on!(connection, c => diesel::update(attempt::table.find((&row.account, &row.client)))
+pub fn block(conn: &mut Connection<'_>, row: &Attempt, blocked_until: i64) -> QueryResult<()> {
+    on!(conn, c => diesel::update(attempt::table.find((&row.account, &row.client)))
         .set(attempt::blocked_until.eq(blocked_until))
         .execute(c))
     .map(drop)
 }
 
 /// Some rows, those with the most failures first.
-pub fn find_worst(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<Attempt>> {
-    on!(connection, c => attempt::table
+pub fn find_worst(conn: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<Attempt>> {
+    on!(conn, c => attempt::table
         .filter(attempt::failures.gt(0))
         .order((attempt::failures.desc(), attempt::account, attempt::client))
         .select(Attempt::as_select())
@@ -299,48 +286,48 @@ pub fn find_worst(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Ve
 }
 
 /// Deletes every row of an account; how many went.
-pub fn delete_by_account(connection: &mut Connection<'_>, account: &str) -> QueryResult<usize> {
-    on!(connection, c => diesel::delete(attempt::table)
+pub fn delete_by_account(conn: &mut Connection<'_>, account: &str) -> QueryResult<usize> {
+    on!(conn, c => diesel::delete(attempt::table)
         .filter(attempt::account.eq(account))
         .execute(c))
 }
 
 /// Deletes every row of a client or a network; how many went.
-pub fn delete_by_client(connection: &mut Connection<'_>, client: &str) -> QueryResult<usize> {
-    on!(connection, c => diesel::delete(attempt::table)
+pub fn delete_by_client(conn: &mut Connection<'_>, client: &str) -> QueryResult<usize> {
+    on!(conn, c => diesel::delete(attempt::table)
         .filter(attempt::client.eq(client))
         .execute(c))
 }
 
 /// Deletes every row; how many went.
-pub fn delete_all(connection: &mut Connection<'_>) -> QueryResult<usize> {
-    on!(connection, c => diesel::delete(attempt::table).execute(c))
+pub fn delete_all(conn: &mut Connection<'_>) -> QueryResult<usize> {
+    on!(conn, c => diesel::delete(attempt::table).execute(c))
 }
 
 /// Deletes expired rows, `limit` at most; how many went.
-pub fn delete_expired(connection: &mut Connection<'_>, now: i64, limit: i64) -> QueryResult<usize> {
+pub fn delete_expired(conn: &mut Connection<'_>, now: i64, limit: i64) -> QueryResult<usize> {
     let expired = attempt::table
         .filter(attempt::forget_at.le(now))
         .filter(attempt::pending_until.le(now))
         .select((attempt::account, attempt::client))
         .limit(limit);
-    let keys = match connection {
+    let keys = match conn {
         Connection::Sqlite(c) => expired.load(&mut **c),
         // Without waiting, so that no two transactions wait for each other.
         Connection::Postgres(c) => expired.for_update().skip_locked().load(&mut **c),
     }?;
-    delete_keys(connection, &keys)
+    delete_keys(conn, &keys)
 }
 
 /// Deletes the accounts' rows that were unused for longest, if there are more than
 /// `most` of them, `limit` at most; how many went.
 pub fn delete_surplus(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     most: i64,
     now: i64,
     limit: i64,
 ) -> QueryResult<usize> {
-    let surplus = on!(connection, c => attempt::table
+    let surplus = on!(conn, c => attempt::table
         .filter(attempt::client.eq(""))
         .count()
         .get_result::<i64>(c))?
@@ -354,16 +341,16 @@ pub fn delete_surplus(
         .order(attempt::pending_until)
         .select((attempt::account, attempt::client))
         .limit(surplus.min(limit));
-    let keys = match connection {
+    let keys = match conn {
         Connection::Sqlite(c) => silent.load(&mut **c),
         Connection::Postgres(c) => silent.for_update().skip_locked().load(&mut **c),
     }?;
-    delete_keys(connection, &keys)
+    delete_keys(conn, &keys)
 }
 
-fn delete_keys(connection: &mut Connection<'_>, keys: &[(String, String)]) -> QueryResult<usize> {
+fn delete_keys(conn: &mut Connection<'_>, keys: &[(String, String)]) -> QueryResult<usize> {
     for (account, client) in keys {
-        on!(connection, c => diesel::delete(attempt::table.find((account, client))).execute(c))?;
+        on!(conn, c => diesel::delete(attempt::table.find((account, client))).execute(c))?;
     }
     Ok(keys.len())
 }

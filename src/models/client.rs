@@ -8,14 +8,14 @@ use crate::schema::portcullis_client as known;
 
 /// Which of these clients the user has logged in from since then.
 pub fn find_known(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     user: UserId,
     clients: &[String],
     since: Timestamp,
 ) -> QueryResult<Vec<String>> {
     let mut found = Vec::new();
     for client in clients {
-        let seen = on!(connection, c => known::table
+        let seen = on!(conn, c => known::table
             .find((user, client))
             .filter(known::seen.gt(since))
             .select(known::client)
@@ -29,19 +29,19 @@ pub fn find_known(
 /// Stores that the user logged in from there, and deletes all but the user's latest
 /// `most` clients.
 pub fn store(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     user: UserId,
     client: &str,
     now: Timestamp,
     most: i64,
 ) -> QueryResult<()> {
-    let seen_before = on!(connection, c => cached(diesel::update(known::table.find((user, client)))
+    let seen_before = on!(conn, c => cached(diesel::update(known::table.find((user, client)))
         .set(known::seen.eq(now)))
         .execute(c))?;
     if seen_before > 0 {
         return Ok(());
     }
-    on!(connection, c => diesel::insert_into(known::table)
+    on!(conn, c => diesel::insert_into(known::table)
         .values((
             known::user_id.eq(user),
             known::client.eq(client),
@@ -50,14 +50,14 @@ pub fn store(
         .on_conflict((known::user_id, known::client))
         .do_nothing()
         .execute(c))?;
-    let surplus: Vec<String> = on!(connection, c => known::table
+    let surplus: Vec<String> = on!(conn, c => known::table
         .filter(known::user_id.eq(user))
         .order(known::seen.desc())
         .select(known::client)
         .offset(most)
         .limit(100)
         .load(c))?;
-    on!(connection, c => diesel::delete(known::table)
+    on!(conn, c => diesel::delete(known::table)
         .filter(known::user_id.eq(user))
         .filter(known::client.eq_any(&surplus))
         .execute(c))
@@ -65,25 +65,21 @@ pub fn store(
 }
 
 /// Deletes the known clients of a user.
-pub fn delete_by_user(connection: &mut Connection<'_>, user: UserId) -> QueryResult<usize> {
-    on!(connection, c => diesel::delete(known::table)
+pub fn delete_by_user(conn: &mut Connection<'_>, user: UserId) -> QueryResult<usize> {
+    on!(conn, c => diesel::delete(known::table)
         .filter(known::user_id.eq(user))
         .execute(c))
 }
 
 /// Deletes clients not seen since then, `limit` at most; how many went.
-pub fn delete_old(
-    connection: &mut Connection<'_>,
-    since: Timestamp,
-    limit: i64,
-) -> QueryResult<usize> {
-    let keys: Vec<(UserId, String)> = on!(connection, c => known::table
+pub fn delete_old(conn: &mut Connection<'_>, since: Timestamp, limit: i64) -> QueryResult<usize> {
+    let keys: Vec<(UserId, String)> = on!(conn, c => known::table
         .filter(known::seen.le(since))
         .select((known::user_id, known::client))
         .limit(limit)
         .load(c))?;
     for (user, client) in &keys {
-        on!(connection, c => diesel::delete(known::table.find((user, client)))
+        on!(conn, c => diesel::delete(known::table.find((user, client)))
             .execute(c))?;
     }
     Ok(keys.len())

@@ -1,13 +1,14 @@
-//! Column types that read what Django's two databases hold, and write what
-//! Django writes.
+//! Column types that read what Django's two databases hold, and write what Django
+//! writes.
 
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
+use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types;
-use diesel::sqlite::Sqlite;
+use diesel::sqlite::{Sqlite, SqliteValue};
 
 /// A user's primary key: `integer` or `bigint`, as the project made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
@@ -21,9 +22,7 @@ impl std::fmt::Display for UserId {
 }
 
 impl FromSql<sql_types::BigInt, Sqlite> for UserId {
-    fn from_sql(
-        value: <Sqlite as diesel::backend::Backend>::RawValue<'_>,
-    ) -> deserialize::Result<Self> {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         <i64 as FromSql<sql_types::BigInt, Sqlite>>::from_sql(value).map(Self)
     }
 }
@@ -44,21 +43,17 @@ impl FromSql<sql_types::BigInt, Pg> for UserId {
     }
 }
 
-impl ToSql<sql_types::BigInt, Sqlite> for UserId {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        <i64 as ToSql<sql_types::BigInt, Sqlite>>::to_sql(&self.0, out)
+impl<B: Backend> ToSql<sql_types::BigInt, B> for UserId
+where
+    i64: ToSql<sql_types::BigInt, B>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, B>) -> serialize::Result {
+        <i64 as ToSql<sql_types::BigInt, B>>::to_sql(&self.0, out)
     }
 }
 
-impl ToSql<sql_types::BigInt, Pg> for UserId {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        <i64 as ToSql<sql_types::BigInt, Pg>>::to_sql(&self.0, out)
-    }
-}
-
-/// A time in UTC, to the microsecond: text on SQLite, as Django writes it
-/// (`2026-11-22 11:59:21.940798`, no fraction at microsecond 0), and
-/// `timestamptz` on PostgreSQL.
+/// A time in UTC, to the microsecond: text on SQLite, as Django writes it (`2026-11-22
+/// 11:59:21.940798`, no fraction at microsecond 0), and `timestamptz` on PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::Timestamp)]
 pub struct Timestamp(NaiveDateTime);
@@ -86,9 +81,9 @@ impl Timestamp {
         self.0.format(format).to_string()
     }
 
-    /// Reads any text that Django reads: a date, or a date and a time with
-    /// `T` or a space, up to nine digits of fraction, and an offset or none. Of
-    /// the years that Python has: SQLite compares texts, and only theirs sort.
+    /// Reads any text that Django reads: a date, or a date and a time with `T` or a
+    /// space, up to nine digits of fraction, and an offset or none. Of the years that
+    /// Python has: SQLite compares texts, and only theirs sort.
     pub fn from_django_text(text: &str) -> Option<Self> {
         Self::of_any_year(text).filter(|time| (1..=9999).contains(&time.0.year()))
     }
@@ -117,9 +112,7 @@ impl Timestamp {
 }
 
 impl FromSql<sql_types::Timestamp, Sqlite> for Timestamp {
-    fn from_sql(
-        value: <Sqlite as diesel::backend::Backend>::RawValue<'_>,
-    ) -> deserialize::Result<Self> {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<sql_types::Text, Sqlite>>::from_sql(value)?;
         Self::from_django_text(&text).ok_or_else(|| "not a date that Django writes".into())
     }
@@ -148,6 +141,10 @@ impl ToSql<sql_types::Timestamp, Pg> for Timestamp {
 mod tests {
     use super::*;
 
+    fn rewritten(text: &str) -> String {
+        Timestamp::from_django_text(text).unwrap().to_django_text()
+    }
+
     #[test]
     fn times_are_written_as_django_writes_them() {
         for text in [
@@ -155,10 +152,7 @@ mod tests {
             "2026-11-22 11:59:21",
             "2026-11-22 11:59:21.940000",
         ] {
-            assert_eq!(
-                Timestamp::from_django_text(text).unwrap().to_django_text(),
-                text
-            );
+            assert_eq!(rewritten(text), text);
         }
     }
 
@@ -171,11 +165,7 @@ mod tests {
             "2026-11-23T13:23:13.123456Z",
             "2026-11-23 15:23:13.123456+02:00",
         ] {
-            assert_eq!(
-                Timestamp::from_django_text(text).unwrap().to_django_text(),
-                same,
-                "{text}"
-            );
+            assert_eq!(rewritten(text), same, "{text}");
         }
         assert!(Timestamp::from_django_text("2026-11-23").is_some());
         for text in [

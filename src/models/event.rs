@@ -30,26 +30,22 @@ pub struct NewEvent<'a> {
 }
 
 /// Adds an event.
-pub fn create(connection: &mut Connection<'_>, event: &NewEvent<'_>) -> QueryResult<()> {
-    on!(connection, c => diesel::insert_into(portcullis_event::table)
+pub fn create(conn: &mut Connection<'_>, event: &NewEvent<'_>) -> QueryResult<()> {
+    on!(conn, c => diesel::insert_into(portcullis_event::table)
         .values(event)
         .execute(c))
     .map(drop)
 }
 
 /// Deletes events from before that time, `limit` at most; how many went.
-pub fn delete_old(
-    connection: &mut Connection<'_>,
-    before: Timestamp,
-    limit: i64,
-) -> QueryResult<usize> {
-    let ids: Vec<i64> = on!(connection, c => portcullis_event::table
+pub fn delete_old(conn: &mut Connection<'_>, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    let ids: Vec<i64> = on!(conn, c => portcullis_event::table
         .filter(portcullis_event::at.lt(before))
         .order(portcullis_event::at)
         .select(portcullis_event::id)
         .limit(limit)
         .load(c))?;
-    on!(connection, c => diesel::delete(portcullis_event::table)
+    on!(conn, c => diesel::delete(portcullis_event::table)
         .filter(portcullis_event::id.eq_any(&ids))
         .execute(c))
 }

@@ -23,8 +23,7 @@ pub struct StoredSession {
     pub expires: Timestamp,
 }
 
-/// The rows with one or several keys. A macro, since the type differs between
-/// backends.
+/// The rows with one or several keys. A macro, since the type differs between backends.
 macro_rules! stored {
     (key.$is:ident($key:expr)) => {
         django_session::table
@@ -33,13 +32,13 @@ macro_rules! stored {
     };
 }
 
-/// The sessions with those row keys: one statement for each on SQLite, one for
-/// all on PostgreSQL.
+/// The sessions with those row keys: one statement for each on SQLite, one for all on
+/// PostgreSQL.
 pub fn find(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     keys: &[RowKeys],
 ) -> QueryResult<Vec<Option<StoredSession>>> {
-    match connection {
+    match conn {
         Connection::Sqlite(c) => keys
             .iter()
             .map(|RowKeys { key, or_else }| {
@@ -66,12 +65,12 @@ pub fn find(
 
 /// Inserts a session.
 pub fn create(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     key: &str,
     data: &str,
     expires: Timestamp,
 ) -> QueryResult<()> {
-    on!(connection, c => diesel::insert_into(django_session::table)
+    on!(conn, c => diesel::insert_into(django_session::table)
         .values((
             django_session::session_key.eq(key),
             django_session::session_data.eq(data),
@@ -81,15 +80,15 @@ pub fn create(
     .map(drop)
 }
 
-/// Stores other data in a session that still exists. It never inserts: a slow
-/// request must not bring back a session that was logged out.
+/// Stores other data in a session that still exists. It never inserts: a slow request
+/// must not bring back a session that was logged out.
 pub fn update(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     key: &str,
     data: &str,
     expires: Timestamp,
 ) -> QueryResult<bool> {
-    let updated = on!(connection, c => diesel::update(django_session::table)
+    let updated = on!(conn, c => diesel::update(django_session::table)
         .filter(django_session::session_key.eq(key))
         .set((
             django_session::session_data.eq(data),
@@ -102,11 +101,11 @@ pub fn update(
 /// Postpones the end of a session; `false` if the session is gone or ends later
 /// already. So of two requests at once the slower one does not shorten it.
 pub fn put_off_expiry(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     key: &str,
     expires: Timestamp,
 ) -> QueryResult<bool> {
-    let updated = on!(connection, c => cached(diesel::update(django_session::table)
+    let updated = on!(conn, c => cached(diesel::update(django_session::table)
         .filter(django_session::session_key.eq(key))
         .filter(django_session::expire_date.lt(expires))
         .set(django_session::expire_date.eq(expires)))
@@ -115,8 +114,8 @@ pub fn put_off_expiry(
 }
 
 /// Gives a session row another key; `false` if it is gone.
-pub fn replace_key(connection: &mut Connection<'_>, old: &str, new: &str) -> QueryResult<bool> {
-    let updated = on!(connection, c => diesel::update(django_session::table)
+pub fn replace_key(conn: &mut Connection<'_>, old: &str, new: &str) -> QueryResult<bool> {
+    let updated = on!(conn, c => diesel::update(django_session::table)
         .filter(django_session::session_key.eq(old))
         .set(django_session::session_key.eq(new))
         .execute(c))?;
@@ -124,39 +123,35 @@ pub fn replace_key(connection: &mut Connection<'_>, old: &str, new: &str) -> Que
 }
 
 /// Deletes a session; how many rows went.
-pub fn delete(connection: &mut Connection<'_>, key: &str) -> QueryResult<usize> {
-    on!(connection, c => diesel::delete(django_session::table)
+pub fn delete(conn: &mut Connection<'_>, key: &str) -> QueryResult<usize> {
+    on!(conn, c => diesel::delete(django_session::table)
         .filter(django_session::session_key.eq(key))
         .execute(c))
 }
 
 /// Deletes sessions that have expired, `limit` at most; how many rows went.
-pub fn delete_expired(
-    connection: &mut Connection<'_>,
-    now: Timestamp,
-    limit: i64,
-) -> QueryResult<usize> {
-    let keys: Vec<String> = on!(connection, c => django_session::table
+pub fn delete_expired(conn: &mut Connection<'_>, now: Timestamp, limit: i64) -> QueryResult<usize> {
+    let keys: Vec<String> = on!(conn, c => django_session::table
         .filter(django_session::expire_date.lt(now))
         .select(django_session::session_key)
         .limit(limit)
         .load(c))?;
-    on!(connection, c => diesel::delete(django_session::table)
+    on!(conn, c => diesel::delete(django_session::table)
         .filter(django_session::session_key.eq_any(&keys))
         .execute(c))
 }
 
 /// How many keys are plaintext.
-pub fn count_plaintext(connection: &mut Connection<'_>) -> QueryResult<i64> {
-    on!(connection, c => django_session::table
+pub fn count_plaintext(conn: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(conn, c => django_session::table
         .filter(django_session::session_key.not_like("$%"))
         .count()
         .get_result(c))
 }
 
 /// Some plaintext keys.
-pub fn find_plaintext(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
-    on!(connection, c => django_session::table
+pub fn find_plaintext(conn: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
+    on!(conn, c => django_session::table
         .filter(django_session::session_key.not_like("$%"))
         .select(django_session::session_key)
         .limit(limit)
@@ -164,16 +159,16 @@ pub fn find_plaintext(connection: &mut Connection<'_>, limit: i64) -> QueryResul
 }
 
 /// How many sessions have expired.
-pub fn count_expired(connection: &mut Connection<'_>, now: Timestamp) -> QueryResult<i64> {
-    on!(connection, c => django_session::table
+pub fn count_expired(conn: &mut Connection<'_>, now: Timestamp) -> QueryResult<i64> {
+    on!(conn, c => django_session::table
         .filter(django_session::expire_date.le(now))
         .count()
         .get_result(c))
 }
 
 /// The data of the session that ends last.
-pub fn find_newest(connection: &mut Connection<'_>) -> QueryResult<Option<String>> {
-    readable(on!(connection, c => django_session::table
+pub fn find_newest(conn: &mut Connection<'_>) -> QueryResult<Option<String>> {
+    readable(on!(conn, c => django_session::table
         .order(django_session::expire_date.desc())
         .select(django_session::session_data)
         .limit(1)

@@ -10,8 +10,7 @@ use super::{RowKeys, Timestamp, UserId, readable};
 use crate::db::{Connection, on};
 use crate::schema::{accounts_customuser, authtoken_token};
 
-/// A token's row key and its owner. A macro, since the type differs between
-/// backends.
+/// A token's row key and its owner. A macro, since the type differs between backends.
 macro_rules! with_user {
     (key.$is:ident($key:expr)) => {
         authtoken_token::table
@@ -30,15 +29,10 @@ pub struct Owner {
     pub user: Arc<User>,
 }
 
-/// The owners of the tokens with those row keys.
-///
-/// On SQLite one statement for both keys of a token, so that an unknown token costs no
-/// more than a good one; on PostgreSQL one for all.
-pub fn find_owners(
-    connection: &mut Connection<'_>,
-    keys: &[RowKeys],
-) -> QueryResult<Vec<Option<Owner>>> {
-    match connection {
+/// The owners of those tokens. SQLite takes one statement for both keys of a token, so
+/// that an unknown token costs no more than a good one; PostgreSQL one for all.
+pub fn find_owners(conn: &mut Connection<'_>, keys: &[RowKeys]) -> QueryResult<Vec<Option<Owner>>> {
+    match conn {
         Connection::Sqlite(c) => keys
             .iter()
             .map(|keys| {
@@ -74,23 +68,18 @@ pub fn find_owners(
     }
 }
 
-/// The row key of the user's token.
-///
-/// On PostgreSQL a write locks the row by it, so that a logout which deletes
-/// the token waits for a login that is about to answer with it.
-pub fn find_key_for_update(
-    connection: &mut Connection<'_>,
-    user: UserId,
-) -> QueryResult<Option<String>> {
-    match connection {
+/// The row key of the user's token. PostgreSQL locks the row in a write, so that a
+/// logout which deletes the token waits for a login that is about to answer with it.
+pub fn find_key_for_update(conn: &mut Connection<'_>, user: UserId) -> QueryResult<Option<String>> {
+    match conn {
         Connection::Sqlite(c) => by_user(user).get_result(&mut **c).optional(),
         Connection::Postgres(c) => by_user(user).for_update().get_result(&mut **c).optional(),
     }
 }
 
 /// The row key of the user's token, for showing it.
-pub fn find_key(connection: &mut Connection<'_>, user: UserId) -> QueryResult<Option<String>> {
-    readable(on!(connection, c => by_user(user).get_result(c)))
+pub fn find_key(conn: &mut Connection<'_>, user: UserId) -> QueryResult<Option<String>> {
+    readable(on!(conn, c => by_user(user).get_result(c)))
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
@@ -102,12 +91,12 @@ fn by_user(user: UserId) -> _ {
 
 /// Inserts the user's token; `false` if the user already has one.
 pub fn create(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     user: UserId,
     key: &str,
     now: Timestamp,
 ) -> QueryResult<bool> {
-    let inserted = on!(connection, c => diesel::insert_into(authtoken_token::table)
+    let inserted = on!(conn, c => diesel::insert_into(authtoken_token::table)
         .values((
             authtoken_token::key.eq(key),
             authtoken_token::user_id.eq(user),
@@ -121,12 +110,12 @@ pub fn create(
 
 /// Gives a token row another key; `false` if the row is gone.
 pub fn replace_key(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     old: &str,
     new: &str,
     created: Option<Timestamp>,
 ) -> QueryResult<bool> {
-    let updated = on!(connection, c => diesel::update(authtoken_token::table)
+    let updated = on!(conn, c => diesel::update(authtoken_token::table)
         .filter(authtoken_token::key.eq(old))
         .set((
             authtoken_token::key.eq(new),
@@ -137,23 +126,23 @@ pub fn replace_key(
 }
 
 /// Deletes the user's token; how many rows went.
-pub fn delete_by_user(connection: &mut Connection<'_>, user: UserId) -> QueryResult<usize> {
-    on!(connection, c => diesel::delete(authtoken_token::table)
+pub fn delete_by_user(conn: &mut Connection<'_>, user: UserId) -> QueryResult<usize> {
+    on!(conn, c => diesel::delete(authtoken_token::table)
         .filter(authtoken_token::user_id.eq(user))
         .execute(c))
 }
 
 /// How many keys are plaintext.
-pub fn count_plaintext(connection: &mut Connection<'_>) -> QueryResult<i64> {
-    on!(connection, c => authtoken_token::table
+pub fn count_plaintext(conn: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(conn, c => authtoken_token::table
         .filter(authtoken_token::key.not_like("$%"))
         .count()
         .get_result(c))
 }
 
 /// Some plaintext keys.
-pub fn find_plaintext(connection: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
-    on!(connection, c => authtoken_token::table
+pub fn find_plaintext(conn: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
+    on!(conn, c => authtoken_token::table
         .filter(authtoken_token::key.not_like("$%"))
         .select(authtoken_token::key)
         .limit(limit)
@@ -161,8 +150,8 @@ pub fn find_plaintext(connection: &mut Connection<'_>, limit: i64) -> QueryResul
 }
 
 /// How many tokens belong to users who are not active.
-pub fn count_of_inactive(connection: &mut Connection<'_>) -> QueryResult<i64> {
-    on!(connection, c => authtoken_token::table
+pub fn count_of_inactive(conn: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(conn, c => authtoken_token::table
         .inner_join(accounts_customuser::table)
         .filter(accounts_customuser::is_active.eq(false))
         .count()

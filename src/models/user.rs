@@ -64,23 +64,19 @@ pub struct NewUser<'a> {
 }
 
 /// The user of that id.
-pub fn find(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
-    readable(on!(connection, c => accounts_customuser::table
+pub fn find(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
+    readable(on!(conn, c => accounts_customuser::table
         .filter(accounts_customuser::id.eq(id))
         .select(User::as_select())
         .get_result(c)))
 }
 
-/// The users of those ids: one statement for each on SQLite, one for all on
-/// PostgreSQL.
-pub fn find_all(
-    connection: &mut Connection<'_>,
-    ids: &[UserId],
-) -> QueryResult<Vec<Option<Arc<User>>>> {
-    match connection {
+/// The users of those ids: one statement for each on SQLite, one for all on PostgreSQL.
+pub fn find_all(conn: &mut Connection<'_>, ids: &[UserId]) -> QueryResult<Vec<Option<Arc<User>>>> {
+    match conn {
         Connection::Sqlite(_) => ids
             .iter()
-            .map(|id| Ok(find(connection, *id)?.map(Arc::new)))
+            .map(|id| Ok(find(conn, *id)?.map(Arc::new)))
             .collect(),
         Connection::Postgres(c) => {
             let found = accounts_customuser::table
@@ -95,42 +91,36 @@ pub fn find_all(
 }
 
 /// The user of exactly that name.
-pub fn find_by_username(
-    connection: &mut Connection<'_>,
-    username: &str,
-) -> QueryResult<Option<User>> {
-    readable(on!(connection, c => accounts_customuser::table
+pub fn find_by_username(conn: &mut Connection<'_>, username: &str) -> QueryResult<Option<User>> {
+    readable(on!(conn, c => accounts_customuser::table
         .filter(accounts_customuser::username.eq(username))
         .select(User::as_select())
         .get_result(c)))
 }
 
 /// When the user last logged in.
-pub fn find_last_login(
-    connection: &mut Connection<'_>,
-    id: UserId,
-) -> QueryResult<Option<Timestamp>> {
-    on!(connection, c => accounts_customuser::table
+pub fn find_last_login(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<Timestamp>> {
+    on!(conn, c => accounts_customuser::table
         .filter(accounts_customuser::id.eq(id))
         .select(accounts_customuser::last_login)
         .get_result::<Option<Timestamp>>(c))
 }
 
 /// How many users there are.
-pub fn count(connection: &mut Connection<'_>) -> QueryResult<i64> {
-    on!(connection, c => accounts_customuser::table.count().get_result(c))
+pub fn count(conn: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(conn, c => accounts_customuser::table.count().get_result(c))
 }
 
 /// Inserts a user; `false` if the name is taken.
-pub fn create(connection: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResult<bool> {
-    match connection {
-        // A view of another project's table takes no `ON CONFLICT` here, but
-        // one writer at a time is all that SQLite has.
+pub fn create(conn: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResult<bool> {
+    match conn {
+        // A view of another project's table takes no `ON CONFLICT` here, but one writer
+        // at a time is all that SQLite has.
         Connection::Sqlite(_) => {
-            if find_by_username(connection, user.username)?.is_some() {
+            if find_by_username(conn, user.username)?.is_some() {
                 return Ok(false);
             }
-            on!(connection, c => diesel::insert_into(accounts_customuser::table)
+            on!(conn, c => diesel::insert_into(accounts_customuser::table)
                 .values(user)
                 .execute(c))?;
             Ok(true)
@@ -146,22 +136,20 @@ pub fn create(connection: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResul
     }
 }
 
-/// Stores `last_login` and the upgraded hash, where there are any.
-///
-/// `false` if the user was deleted, deactivated or given another password since `user`
-/// was read: the login is then void.
+/// Stores `last_login` and the upgraded hash, if any. `false` if the user was deleted,
+/// deactivated or given another password since `user` was read: the login is then void.
 pub fn record_login(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     user: &User,
     last_login: Option<Timestamp>,
     upgraded: Option<&str>,
 ) -> QueryResult<bool> {
     let is_same = |found: User| found.is_active && found.password == user.password;
-    if !lock(connection, user.id)?.is_some_and(is_same) {
+    if !lock(conn, user.id)?.is_some_and(is_same) {
         return Ok(false);
     }
     if last_login.is_some() || upgraded.is_some() {
-        on!(connection, c => cached(diesel::update(accounts_customuser::table)
+        on!(conn, c => cached(diesel::update(accounts_customuser::table)
             .filter(accounts_customuser::id.eq(user.id))
             .set((
                 last_login.map(|at| accounts_customuser::last_login.eq(at)),
@@ -173,15 +161,11 @@ pub fn record_login(
 }
 
 /// Stores another hash; `false` if there is no such user.
-pub fn update_password(
-    connection: &mut Connection<'_>,
-    id: UserId,
-    encoded: &str,
-) -> QueryResult<bool> {
-    if lock(connection, id)?.is_none() {
+pub fn update_password(conn: &mut Connection<'_>, id: UserId, encoded: &str) -> QueryResult<bool> {
+    if lock(conn, id)?.is_none() {
         return Ok(false);
     }
-    on!(connection, c => diesel::update(accounts_customuser::table)
+    on!(conn, c => diesel::update(accounts_customuser::table)
         .filter(accounts_customuser::id.eq(id))
         .set(accounts_customuser::password.eq(encoded))
         .execute(c))?;
@@ -190,9 +174,9 @@ pub fn update_password(
 
 /// The user, locked until the transaction ends. The number of updated rows would not
 /// do: SQLite counts none through a view.
-fn lock(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
-    match connection {
-        Connection::Sqlite(_) => find(connection, id),
+fn lock(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
+    match conn {
+        Connection::Sqlite(_) => find(conn, id),
         Connection::Postgres(c) => accounts_customuser::table
             .filter(accounts_customuser::id.eq(id))
             .select(User::as_select())
@@ -204,11 +188,11 @@ fn lock(connection: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>
 
 /// Some users' hashes, in order of id, from the one after `last` on.
 pub fn find_passwords_after(
-    connection: &mut Connection<'_>,
+    conn: &mut Connection<'_>,
     last: UserId,
     limit: i64,
 ) -> QueryResult<Vec<(UserId, String)>> {
-    on!(connection, c => accounts_customuser::table
+    on!(conn, c => accounts_customuser::table
         .filter(accounts_customuser::id.gt(last))
         .order(accounts_customuser::id)
         .select((accounts_customuser::id, accounts_customuser::password))
@@ -222,8 +206,8 @@ diesel::define_sql_function! {
 }
 
 /// One of each set of names that differ only by case.
-pub fn find_names_by_case(connection: &mut Connection<'_>) -> QueryResult<Vec<String>> {
-    on!(connection, c => accounts_customuser::table
+pub fn find_names_by_case(conn: &mut Connection<'_>) -> QueryResult<Vec<String>> {
+    on!(conn, c => accounts_customuser::table
         .group_by(lower(accounts_customuser::username))
         .having(diesel::dsl::count_star().gt(1))
         .select(diesel::dsl::min(accounts_customuser::username))

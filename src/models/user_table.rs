@@ -1,27 +1,14 @@
-//! `PORTCULLIS_USER_TABLE`: another project's user table under the name that
-//! our queries know.
+//! `PORTCULLIS_USER_TABLE`: another project's user table under the name in our queries.
 //!
-//! Each connection gets a temporary view of the project's table (docs/decisions/0016).
-//! PostgreSQL writes through such a view; SQLite needs triggers, which are temporary
-//! too.
+//! Each connection gets a temporary view of that table (docs/decisions/0016).
+//! PostgreSQL writes through such a view; SQLite needs triggers, temporary too.
 
 use crate::db::{Required, Setup};
 
 /// The name that our schema has for it.
 const OURS: &str = "accounts_customuser";
-const COLUMNS: [&str; 11] = [
-    "id",
-    "password",
-    "last_login",
-    "is_superuser",
-    "username",
-    "first_name",
-    "last_name",
-    "email",
-    "is_staff",
-    "is_active",
-    "date_joined",
-];
+const COLUMNS: &str = "id, password, last_login, is_superuser, username, first_name, last_name, \
+    email, is_staff, is_active, date_joined";
 
 /// The table of the user model: `name`, or `schema.name` on PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,45 +68,29 @@ impl UserTable {
 
     /// The tables of Django's that must be there, with the columns that we use.
     fn required(&self) -> Vec<Required> {
-        [
-            (self.quoted(), COLUMNS.join(", ")),
-            (
-                "authtoken_token".to_owned(),
-                "key, created, user_id".to_owned(),
-            ),
-            (
-                "django_session".to_owned(),
-                "session_key, session_data, expire_date".to_owned(),
-            ),
-        ]
-        .into_iter()
-        .map(|(table, columns)| Required {
-            table,
-            columns,
+        let required = |table: &str, columns: &str| Required {
+            table: table.to_owned(),
+            columns: columns.to_owned(),
             because: format!("PORTCULLIS_USER_TABLE is {self}"),
-        })
-        .collect()
+        };
+        vec![
+            required(&self.quoted(), COLUMNS),
+            required("authtoken_token", "key, created, user_id"),
+            required("django_session", "session_key, session_data, expire_date"),
+        ]
     }
 
     fn postgres_view(&self) -> String {
-        format!(
-            "CREATE TEMPORARY VIEW {OURS} AS SELECT {} FROM {}",
-            COLUMNS.join(", "),
-            self.quoted()
-        )
+        let table = self.quoted();
+        format!("CREATE TEMPORARY VIEW {OURS} AS SELECT {COLUMNS} FROM {table}")
     }
 
     fn sqlite_view(&self) -> String {
-        let (table, columns) = (self.quoted(), COLUMNS.join(", "));
-        let without_id = COLUMNS.get(1..).unwrap_or_default();
-        let inserted = without_id.join(", ");
-        let values: Vec<String> = without_id
-            .iter()
-            .map(|name| format!("NEW.{name}"))
-            .collect();
-        let values = values.join(", ");
+        let table = self.quoted();
+        let inserted = COLUMNS.trim_start_matches("id, ");
+        let values = format!("NEW.{}", inserted.replace(", ", ", NEW."));
         format!(
-            "CREATE TEMPORARY VIEW {OURS} AS SELECT {columns} FROM {table};
+            "CREATE TEMPORARY VIEW {OURS} AS SELECT {COLUMNS} FROM {table};
              CREATE TEMPORARY TRIGGER portcullis_user_update
                INSTEAD OF UPDATE ON {OURS} BEGIN
                  UPDATE {table} SET password = NEW.password, last_login = NEW.last_login

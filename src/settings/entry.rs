@@ -1,13 +1,13 @@
-//! One setting: [`Key`] is what people read of it, and the macro `settings!`
-//! makes a group of settings from its entries.
+//! One setting: [`Key`] is what people read of it, and the macro `settings!` makes a
+//! group of settings from its entries.
 
 use super::values::{SettingsError, Values};
 
 /// One setting, as the README's table shows it.
 #[derive(Clone, Copy)]
 pub struct Key {
-    /// The environment variable. The toml key is the same in lower case,
-    /// without the prefix; the flag is that with dashes.
+    /// The environment variable. The toml key is the same in lower case, without the
+    /// prefix; the flag is that with dashes.
     pub name: &'static str,
     /// The text that is read if none is set; may be empty.
     pub default: &'static str,
@@ -85,13 +85,12 @@ impl Key {
 /// pub field: Type = key("PORTCULLIS_NAME").default("text"), how_to_read_the_text;
 /// ```
 ///
-/// where `how_to_read_the_text` is an `impl Fn(&str) -> Result<Type, String>`;
-/// its error says what the value may be. `parse.rs` has the usual ones. A key
-/// may also be `.computed("how the default is found")` and `.secret()`.
+/// where `how_to_read_the_text` is an `impl Fn(&str) -> Result<Type, String>`; its
+/// error says what the value may be. `parse.rs` has the usual ones. A key may also be
+/// `.computed("how the default is found")` and `.secret()`.
 ///
-/// From the entries it makes the struct, its `read(&Values)`, and for each
-/// `SECTION { … }` a list of keys. The sections are there because the README's
-/// table mixes the groups: `keys.rs` puts them in its order.
+/// From the entries it makes the struct, its `read(&Values)`, and a list of keys for
+/// each section: the README's table mixes the groups, in the order of `keys.rs`.
 macro_rules! settings {
     ($(#[$about:meta])* pub struct $Group:ident {
         $($SECTION:ident {

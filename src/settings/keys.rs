@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use super::entry::Key;
 use super::{auth, database, http, log, server};
 
-/// Every setting there is, in the order of the README's table, `--help` and
-/// `portcullis check`.
+/// Every setting there is, in the order of the README's table, `--help` and `portcullis
+/// check`.
 pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
     [
         database::CONNECTION,

@@ -1,5 +1,5 @@
-//! How the text of a setting is read: the readers that several settings share.
-//! Each gives the value, or says what the text may be.
+//! How the text of a setting is read: the readers that several settings share. Each
+//! gives the value, or says what the text may be.
 
 use std::fmt::Display;
 use std::num::NonZeroUsize;

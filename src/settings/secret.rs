@@ -20,22 +20,19 @@ fn new_key() -> String {
     django_auth::random::random_string(64, &mut rand::rng())
 }
 
-/// Reads the key, or makes one. If several processes start at once, one
-/// creates the file, whole, and all read that.
+/// Reads the key, or makes one. If several processes start at once, one creates the
+/// file, whole, and all read that.
 pub(super) fn load_or_create(path: &Path) -> Result<String, String> {
     if let Some(text) = read(path)? {
         return Ok(text);
     }
-    let key = new_key();
+    let (key, file) = (new_key(), path.display());
     match create(path, &key) {
         Ok(()) => Ok(key),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            read(path)?.ok_or_else(|| format!("the secret file {} vanished", path.display()))
+            read(path)?.ok_or_else(|| format!("the secret file {file} vanished"))
         }
-        Err(error) => Err(format!(
-            "cannot write the secret file {}: {error}",
-            path.display()
-        )),
+        Err(error) => Err(format!("cannot write the secret file {file}: {error}")),
     }
 }
 
@@ -55,21 +52,16 @@ fn create(path: &Path, key: &str) -> std::io::Result<()> {
 }
 
 fn read(path: &Path) -> Result<Option<String>, String> {
+    let file = path.display();
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(format!(
-                "cannot read the secret file {}: {error}",
-                path.display()
-            ));
-        }
+        Err(error) => return Err(format!("cannot read the secret file {file}: {error}")),
     };
     let text = text.trim();
     if text.len() < 32 {
         return Err(format!(
-            "the secret file {} holds fewer than 32 characters; restore it, or remove it to start over with new sessions and tokens",
-            path.display()
+            "the secret file {file} holds fewer than 32 characters; restore it, or remove it to start over with new sessions and tokens"
         ));
     }
     Ok(Some(text.to_owned()))

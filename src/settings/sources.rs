@@ -29,8 +29,8 @@ impl Values {
         Ok(values)
     }
 
-    /// Adds what the environment sets and no flag does. A variable of our
-    /// prefix that is no setting is an error: it is a typing mistake.
+    /// Adds what the environment sets and no flag does. A variable of our prefix that
+    /// is no setting is an error: it is a typing mistake.
     pub fn with_environment(
         mut self,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -39,17 +39,15 @@ impl Values {
             if let Some(key) = known(&name) {
                 self.add(key, text, ENVIRONMENT);
             } else if name.starts_with(PREFIX) && !OTHER_VARIABLES.contains(&name.as_str()) {
-                return Err(SettingsError::new(
-                    name,
-                    "there is no such setting (in the environment)",
-                ));
+                let problem = "there is no such setting (in the environment)";
+                return Err(SettingsError::new(name, problem));
             }
         }
         Ok(self)
     }
 
-    /// Adds what a toml file sets and nothing stronger does. A file that is
-    /// not there sets nothing, unless it `must_exist`.
+    /// Adds what a toml file sets and nothing stronger does. A file that is not there
+    /// sets nothing, unless it `must_exist`.
     pub fn with_file(mut self, path: &Path, must_exist: bool) -> Result<Self, SettingsError> {
         let file_error = |problem| SettingsError::new(path.display().to_string(), problem);
         let text = match std::fs::read_to_string(path) {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-/// A setting that cannot be used: one line that names the key, says where it
-/// was set, and what it may be.
+/// A setting that cannot be used: one line that names the key, says where it was set,
+/// and what it may be.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}{origin}: {problem}")]
 pub struct SettingsError {
@@ -27,8 +27,8 @@ impl SettingsError {
 pub struct Values(pub(super) HashMap<&'static str, (String, &'static str)>);
 
 impl Values {
-    /// The text that was set, and its source. An empty text is none, but hides
-    /// one from a weaker source.
+    /// The text that was set, and its source. An empty text is none, but hides one from
+    /// a weaker source.
     fn set(&self, name: &str) -> Option<(&str, &'static str)> {
         let (text, origin) = self.0.get(name)?;
         let text = text.trim();

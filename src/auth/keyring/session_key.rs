@@ -11,8 +11,8 @@ const LENGTH: usize = 32;
 pub struct SessionKey(SecretString);
 
 impl SessionKey {
-    /// Takes what a client sent: Django reads keys of 8 characters and more,
-    /// and the column holds 40. Only letters and digits, so never a digest.
+    /// Takes what a client sent: Django reads keys of 8 characters and more, and the
+    /// column holds 40. Only letters and digits, so never a digest.
     pub fn parse(text: &str) -> Option<Self> {
         let can_be =
             (8..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());

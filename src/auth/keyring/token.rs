@@ -10,8 +10,8 @@ const MAX_LENGTH: usize = 40;
 pub struct Token(SecretString);
 
 impl Token {
-    /// Takes what a client sent, if it can be a key at all. A text that starts
-    /// with `$` is a digest out of somebody's database, never a key.
+    /// Takes what a client sent, if it can be a key. What starts with `$` is a digest
+    /// from a database.
     pub fn parse(text: &str) -> Option<Self> {
         let can_be = !text.is_empty()
             && text.len() <= MAX_LENGTH

@@ -1,13 +1,11 @@
 //! The threads that hash passwords, and the short queue before them.
 //!
-//! Hashing takes a core for a quarter of a second, so it has threads of its own
-//! (`hash-0`, `hash-1`, …), which give way to those that answer requests: a login
-//! storm fills this queue and nothing else.
+//! Hashing takes a core for a quarter of a second. Its own threads (`hash-0`, …) give
+//! way to those that answer requests: a login storm fills this queue and nothing else.
 //!
 //! Each job needs a place, of which one client holds half at most (`places.rs`), and
-//! clients take turns. Where there is no place the answer is [`Busy`] at once. Whoever
-//! has other work to do first takes the place before it, as a [`Ticket`], so that in a
-//! storm no work is done for nothing.
+//! clients take turns. Without a place the answer is [`Busy`] at once. A [`Ticket`]
+//! reserves the place before other work, so that in a storm none is done for nothing.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,8 +43,8 @@ pub struct Limits {
 #[error("password hashing is busy")]
 pub struct Busy;
 
-/// A handle on the threads; clones share them. They end, after the jobs that
-/// still wait, when the last handle is gone.
+/// A handle on the threads; clones share them. They end, after the jobs that still
+/// wait, when the last handle is gone.
 #[derive(Clone)]
 pub struct HashPool(Arc<Handle>);
 
@@ -75,11 +73,9 @@ impl HashPool {
         Ok(pool)
     }
 
-    /// Runs `work` on one of the threads, for `client`, by whose name places are
-    /// counted and turns are given.
-    ///
-    /// If the returned future is dropped before `work` starts, it never does. [`Busy`]
-    /// at once if there is no place, later if `work` panicked.
+    /// Runs `work` on one of the threads, in a place and a turn of `client`; never, if
+    /// the returned future is dropped before it starts. [`Busy`] at once if there is no
+    /// place, later if `work` panicked.
     pub async fn run<T: Send + 'static>(
         &self,
         client: &str,
@@ -113,8 +109,8 @@ impl HashPool {
         self.0.0.lock().waiting.len()
     }
 
-    /// Jobs that have run to their end since the start, panicked ones included.
-    /// Counted before the result is handed over.
+    /// Jobs that have run to their end since the start, panicked ones included. Counted
+    /// before the result is handed over.
     pub fn completed(&self) -> u64 {
         self.0.0.completed.load(Ordering::Acquire)
     }
@@ -211,8 +207,8 @@ impl Shared {
     fn work(&self) {
         while let Some(job) = self.next() {
             let deliver = (job.work)();
-            // Both before the delivery: whoever gets the result finds the place
-            // free and the job counted.
+            // Both before the delivery: whoever gets the result finds the place free
+            // and the job counted.
             drop(job.place);
             self.completed.fetch_add(1, Ordering::Release);
             deliver();
@@ -259,11 +255,8 @@ struct Report {
 /// Tells the log, now and then, if there is anything: not of each refusal and long
 /// wait, since there are most when there is least time for it.
 fn report(mut state: MutexGuard<'_, State>) {
-    let Report {
-        last,
-        refused,
-        longest_wait,
-    } = state.report;
+    let (refused, longest_wait) = (state.report.refused, state.report.longest_wait);
+    let last = state.report.last;
     let is_due = last.is_none_or(|at| at.elapsed() >= REPORT_INTERVAL);
     if !is_due || (refused == 0 && longest_wait < LONG_WAIT) {
         return;
@@ -283,8 +276,8 @@ fn report(mut state: MutexGuard<'_, State>) {
     );
 }
 
-/// A lower priority, for this thread alone: on Linux a thread's number is taken
-/// where a process's is.
+/// A lower priority, for this thread alone: on Linux a thread's number is taken where a
+/// process's is.
 fn give_way(nice: u8) {
     if nice > 0
         && let Err(error) = setpriority_process(Some(gettid()), i32::from(nice))
@@ -328,16 +321,12 @@ mod tests {
     fn hold(pool: &HashPool) -> (mpsc::Sender<()>, impl Future<Output = Result<(), Busy>>) {
         let (release, held) = mpsc::channel::<()>();
         let (started, starts) = mpsc::channel();
-        let mut future = Box::pin({
-            let pool = pool.clone();
-            async move {
-                pool.run("a", move || {
-                    started.send(()).unwrap();
-                    let _ = held.recv();
-                })
-                .await
-            }
-        });
+        let work = move || {
+            started.send(()).unwrap();
+            let _ = held.recv();
+        };
+        let pool = pool.clone();
+        let mut future = Box::pin(async move { pool.run("a", work).await });
         poll_once(&mut future);
         starts.recv().unwrap();
         (release, future)

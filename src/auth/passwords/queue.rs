@@ -2,15 +2,13 @@
 
 use std::collections::VecDeque;
 
-/// Jobs that wait, in a line for each client. Within a line the first to come is
-/// the first to go.
-#[derive(Debug)]
+/// Jobs that wait, in a line for each client. Within a line the first to come is the
+/// first to go.
 pub(super) struct FairQueue<J> {
     /// None is empty; the first is the next to give a job.
     lines: VecDeque<Line<J>>,
 }
 
-#[derive(Debug)]
 struct Line<J> {
     client: String,
     jobs: VecDeque<J>,
@@ -31,14 +29,12 @@ impl<J> FairQueue<J> {
 
     /// Puts a job at the end of its client's line.
     pub(super) fn push(&mut self, client: &str, job: J) {
-        let line = self.lines.iter_mut().find(|line| line.client == client);
-        if let Some(line) = line {
-            line.jobs.push_back(job);
-        } else {
-            self.lines.push_back(Line {
+        match self.lines.iter_mut().find(|line| line.client == client) {
+            Some(line) => line.jobs.push_back(job),
+            None => self.lines.push_back(Line {
                 client: client.to_owned(),
                 jobs: VecDeque::from([job]),
-            });
+            }),
         }
     }
 
@@ -102,8 +98,8 @@ mod tests {
     }
 
     proptest! {
-        /// However many one client sends, another's first job comes after one of
-        /// each client at most.
+        /// However many one client sends, another's first job comes after one of each
+        /// client at most.
         #[test]
         fn a_newcomer_waits_for_one_turn_of_each(
             jobs in prop::collection::vec(0..5_u32, 0..60),

@@ -18,8 +18,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The claim in a session with those entries; `None` if there is none, or
-    /// if it was not Django's own backend that put it there.
+    /// The claim in a session with those entries; `None` if there is none, or if it was
+    /// not Django's own backend that put it there.
     pub fn of(entry: impl Fn(&str) -> Option<Value>) -> Option<Self> {
         if entry(BACKEND)? != MODEL_BACKEND {
             return None;

@@ -50,8 +50,8 @@ impl Lifetime {
 
     /// The later end of a session that is used now; `None` if it is not worth a write.
     ///
-    /// It is written once in a tenth of the idle time, not with every request.
-    /// Sessions that Django made hold no end, and live as long as Django said.
+    /// It is written once in a tenth of the idle time, not with every request. Sessions
+    /// that Django made hold no end, and live as long as Django said.
     pub(super) fn extended(
         &self,
         data: &SessionData,

@@ -1,16 +1,14 @@
 //! The names of accounts in the counters.
 
 use django_auth::SecretKeys;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use hmac::Mac;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::auth::keyring::{HmacSha256, derived_key};
 use crate::models::user::User;
 
 /// Keeps this use of the secret key apart from every other.
 const NAME_PURPOSE: &[u8] = b"portcullis.throttle.name";
-
-type HmacSha256 = Hmac<Sha256>;
 
 /// Names an account: by the user's id, or by a digest of a name that no user has.
 /// People type their password there, so the name itself is not stored.
@@ -19,7 +17,7 @@ pub(super) struct Accounts(Option<HmacSha256>);
 
 impl Accounts {
     pub(super) fn new(secrets: &SecretKeys) -> Self {
-        Self(name_key(secrets))
+        Self(derived_key(secrets.current(), NAME_PURPOSE))
     }
 
     pub(super) fn name(&self, user: Option<&User>, name: Option<&str>) -> String {
@@ -41,10 +39,4 @@ impl Accounts {
         let bytes = mac.finalize().into_bytes();
         bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
     }
-}
-
-fn name_key(secrets: &SecretKeys) -> Option<HmacSha256> {
-    let mut derive = HmacSha256::new_from_slice(secrets.current().expose_bytes()).ok()?;
-    derive.update(NAME_PURPOSE);
-    HmacSha256::new_from_slice(&derive.finalize().into_bytes()).ok()
 }

@@ -76,9 +76,9 @@ impl Throttle {
     }
 }
 
-fn failures(connection: &mut Connection<'_>, row: &Attempt, now: i64) -> QueryResult<Failures> {
+fn failures(conn: &mut Connection<'_>, row: &Attempt, now: i64) -> QueryResult<Failures> {
     let user = match row.account.parse() {
-        Ok(id) => models::user::find(connection, UserId(id))?,
+        Ok(id) => models::user::find(conn, UserId(id))?,
         Err(_) => None,
     };
     let or = |text: &str, other: &str| match text {

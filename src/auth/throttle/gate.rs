@@ -42,11 +42,7 @@ impl Gate {
         Some(turn)
     }
 
-    /// Waits for a turn.
-    ///
-    /// # Errors
-    ///
-    /// [`Busy`] if it did not come by the deadline.
+    /// Waits for a turn; [`Busy`] if it did not come by the deadline.
     pub(super) async fn enter(&self, slot: &Slot, deadline: Instant) -> Result<Turn, Busy> {
         let (mut turn, queue) = self.queue(slot);
         let entered = timeout_at(deadline, queue.acquire_owned()).await;
@@ -57,13 +53,10 @@ impl Gate {
     /// The queue of that slot, and a turn that waits there.
     fn queue(&self, slot: &Slot) -> (Turn, Arc<Semaphore>) {
         let key = (slot.account.clone(), slot.client.clone());
-        let queue = {
-            let mut queues = lock(&self.queues);
-            let queue = queues
-                .entry(key.clone())
-                .or_insert_with(|| Arc::new(Semaphore::new(self.limit)));
-            Arc::clone(queue)
-        };
+        let queue = lock(&self.queues)
+            .entry(key.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(self.limit)))
+            .clone();
         // From here on, whoever gives up cleans up.
         let turn = Turn {
             gate: self.clone(),

@@ -87,11 +87,11 @@ impl Drop for Reservation {
 }
 
 /// Counts a failure, and blocks the client's row if that was one too many.
-pub(super) fn fail(connection: &mut Connection<'_>, slot: &Slot, now: i64) -> QueryResult<()> {
-    for row in models::attempt::fail(connection, slot, now + CLIENT_WINDOW)? {
+pub(super) fn fail(conn: &mut Connection<'_>, slot: &Slot, now: i64) -> QueryResult<()> {
+    for row in models::attempt::fail(conn, slot, now + CLIENT_WINDOW)? {
         if rules::is_of_client(&row) && row.failures >= CLIENT_FAILURES {
             let until = now + rules::block_after(row.failures);
-            models::attempt::block(connection, &row, until)?;
+            models::attempt::block(conn, &row, until)?;
         }
     }
     Ok(())

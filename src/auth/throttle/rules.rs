@@ -61,19 +61,14 @@ pub(super) fn limits(now: i64, is_known: bool) -> Limits {
         true => (2 * NETWORK_FAILURES, 0),
         false => (NETWORK_FAILURES, RESERVED_FOR_KNOWN),
     };
+    let limit = |failures, forget_at| Limit {
+        failures,
+        forget_at,
+    };
     Limits {
-        network: Limit {
-            failures: network,
-            forget_at: now + NETWORK_WINDOW,
-        },
-        account: Limit {
-            failures: ACCOUNT_FAILURES - reserved,
-            forget_at: i64::MAX,
-        },
-        client: Limit {
-            failures: CLIENT_FAILURES,
-            forget_at: now + CLIENT_WINDOW,
-        },
+        network: limit(network, now + NETWORK_WINDOW),
+        account: limit(ACCOUNT_FAILURES - reserved, i64::MAX),
+        client: limit(CLIENT_FAILURES, now + CLIENT_WINDOW),
     }
 }
 
@@ -81,20 +76,12 @@ pub(super) fn limits(now: i64, is_known: bool) -> Limits {
 /// refusals the longest counts.
 pub(super) fn verdict(rows: &[Attempt], limits: &Limits, now: i64) -> Verdict {
     let verdicts: Vec<Verdict> = rows.iter().map(|row| of_row(row, limits, now)).collect();
-    let longest = verdicts
-        .iter()
-        .filter_map(|verdict| match verdict {
-            Verdict::Refused(refusal) => Some(refusal),
-            _ => None,
-        })
-        .reduce(|longest, next| {
-            if next.until > longest.until {
-                next
-            } else {
-                longest
-            }
-        });
-    match longest {
+    // Reversed, since of equals `max_by_key` takes the last, and the first row counts.
+    let refusals = verdicts.iter().rev().filter_map(|verdict| match verdict {
+        Verdict::Refused(refusal) => Some(refusal),
+        _ => None,
+    });
+    match refusals.max_by_key(|refusal| refusal.until) {
         Some(refusal) => Verdict::Refused(refusal.clone()),
         None if verdicts.contains(&Verdict::Wait) => Verdict::Wait,
         None => Verdict::Free,
@@ -138,7 +125,5 @@ pub(super) fn is_of_client(row: &Attempt) -> bool {
 /// 1 min after the fifth failure, doubling with each further one to 1 h.
 pub(super) fn block_after(failures: i64) -> i64 {
     let doublings = u32::try_from(failures - CLIENT_FAILURES).unwrap_or(0);
-    FIRST_BLOCK
-        .checked_mul(1_i64.checked_shl(doublings.min(30)).unwrap_or(i64::MAX))
-        .map_or(LONGEST_BLOCK, |block| block.min(LONGEST_BLOCK))
+    (FIRST_BLOCK << doublings.min(30)).min(LONGEST_BLOCK)
 }

@@ -38,8 +38,8 @@ pub enum ProfileError {
 }
 
 impl Profile {
-    /// The profile as Django's `create_user` would store it: the name in NFKC,
-    /// the domain of the address in lower case.
+    /// The profile as Django's `create_user` would store it: the name in NFKC, the
+    /// domain of the address in lower case.
     pub fn validated(mut self) -> Result<Self, ProfileError> {
         // The length comes first: normalising a long text is slow.
         if self.username.chars().count() > MAX_USERNAME {
