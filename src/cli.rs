@@ -1,10 +1,8 @@
-//! The command line: what each command takes, and what it prints.
-//!
-//! Exit codes: 0 done; 1 could not be done, with one line on standard error
-//! that says why; 2 the command line itself is wrong.
+//! The command line. Exit codes: 0 done; 1 failed, with one line on standard error that
+//! says why; 2 the command line itself is wrong.
 
-/// Prints a line on standard output. The standard macro panics when the reader is
-/// gone, but `portcullis check | head -1` is no failure, and a server must serve on.
+/// Prints a line. The standard macro panics when the reader is gone, but `portcullis
+/// check | head -1` is no failure, and a server must serve on.
 macro_rules! println {
     () => {
         $crate::cli::output::print_line(format_args!(""))
@@ -38,8 +36,7 @@ use self::error::CliError;
 use self::output::{OUTPUT_IS_LOST, complain};
 use crate::settings::{KEYS, Key, Settings, Values};
 
-/// A login service: cookie sessions and API tokens in one step, on Django's
-/// own tables.
+/// A login service: cookie sessions and API tokens in one step, on Django's own tables.
 ///
 /// Settings come from flags, then the environment, then portcullis.toml. Try
 /// it with `portcullis demo`; start for real with `portcullis createsuperuser`

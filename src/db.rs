@@ -1,11 +1,9 @@
-//! The two databases, SQLite and PostgreSQL, and the two ways into them:
-//! [`Database::read`] and [`Database::write`].
+//! SQLite and PostgreSQL, by [`Database::read`] and [`Database::write`].
 //!
-//! SQLite is read inline, on a `query_only` connection of the calling thread
-//! (a hop to a blocking pool costs more than the look-up), and written by one
-//! thread that commits many jobs at once. PostgreSQL is read and written
-//! through an r2d2 pool, on blocking threads. The only SQL here sets connections
-//! up, and asks about the database itself ([`inspect`]).
+//! SQLite is read inline, on a `query_only` connection of the calling thread (a hop to
+//! a blocking pool costs more than the look-up), and written by one thread that commits
+//! many jobs at once. PostgreSQL has an r2d2 pool, on blocking threads. The only SQL
+//! here sets connections up, and asks about the database itself ([`inspect`]).
 
 mod cached;
 pub(crate) mod connection;

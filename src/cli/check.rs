@@ -1,7 +1,5 @@
-//! `portcullis check`: the effective settings, and what is wrong with them.
-//!
-//! It changes nothing: it makes no file and runs no migration. `docs/deployment.md`
-//! lists what it says about unsafe settings.
+//! `portcullis check`: the effective settings, and what is wrong with them
+//! (`docs/deployment.md` lists that). It makes no file and runs no migration.
 
 mod database;
 mod deploy;
@@ -24,8 +22,7 @@ pub(super) struct CheckArgs {
     deploy: bool,
 }
 
-/// Exit code 1 if there is a warning; `config` is the file of settings, which
-/// need not be there.
+/// Exit code 1 if there is a warning. `config`, the settings file, may be missing.
 pub(super) async fn check(
     settings: &Settings,
     config: &Path,
@@ -38,26 +35,18 @@ pub(super) async fn check(
         );
     }
     println!();
-    // The files first, because opening a database makes files beside it. A database
-    // that is away hides none of the other findings.
+    // Files first, as opening a database makes files beside it. A database that is
+    // down hides no other finding.
     let mut findings = Vec::new();
     if args.deploy {
         findings.extend(deploy::findings(settings));
         findings.extend(files::findings(settings, config));
     }
-    let failure = match database::findings(settings, args.deploy).await {
-        Ok(found) => {
-            findings.extend(found);
-            None
-        }
-        Err(error) => Some(error),
-    };
-    for finding in &findings {
+    let in_database = database::findings(settings, args.deploy).await;
+    for finding in findings.iter().chain(in_database.iter().flatten()) {
         println!("{finding}");
     }
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
+    findings.extend(in_database?);
     let is_warning = |finding: &finding::Finding| finding.severity == Severity::Warning;
     if findings.iter().any(is_warning) {
         return Ok(ExitCode::FAILURE);

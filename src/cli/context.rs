@@ -7,9 +7,6 @@ use crate::settings::Settings;
 /// The rules, on the migrated database.
 pub(super) fn auth(settings: &Settings) -> Result<Auth, CliError> {
     let database = crate::app::open(settings)?;
-    Ok(Auth::new(
-        crate::app::auth_config(settings),
-        database,
-        Clock::system(),
-    )?)
+    let auth = Auth::new(crate::app::auth_config(settings), database, Clock::system())?;
+    Ok(auth)
 }

@@ -2,6 +2,7 @@
 
 use super::error::CliError;
 use crate::app::Application;
+use crate::auth::users::Profile;
 use crate::settings::{Settings, Values};
 use crate::telemetry;
 
@@ -10,9 +11,7 @@ const USERNAME: &str = "user123";
 const PASSWORD: &str = "securepassword";
 
 pub(super) async fn demo(mut flags: Vec<(&'static str, String)>) -> Result<(), CliError> {
-    let folder = tempfile::Builder::new()
-        .prefix("portcullis-demo")
-        .tempdir()?;
+    let folder = tempfile::TempDir::with_prefix("portcullis-demo")?;
     let database = folder.path().join("demo.db");
     flags.push(("DATABASE_URL", format!("sqlite://{}", database.display())));
     // Only flags count: a demo must not touch the database that the environment names.
@@ -21,16 +20,12 @@ pub(super) async fn demo(mut flags: Vec<(&'static str, String)>) -> Result<(), C
     let application = Application::build(&settings)?;
     let auth = application.auth();
     let password = auth.passwords.hash(PASSWORD.to_owned()).await?;
-    auth.users
-        .create(
-            crate::auth::users::Profile {
-                username: USERNAME.to_owned(),
-                email: "user123@example.com".to_owned(),
-                ..Default::default()
-            },
-            password,
-        )
-        .await?;
+    let profile = Profile {
+        username: USERNAME.to_owned(),
+        email: "user123@example.com".to_owned(),
+        ..Default::default()
+    };
+    auth.users.create(profile, password).await?;
     print_commands(&application);
     application.run_until_stopped().await?;
     Ok(())

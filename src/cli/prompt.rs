@@ -5,8 +5,7 @@ use std::io::{IsTerminal, Write};
 use super::error::CliError;
 use django_auth::password::validation::{Owner, Policy, Problem};
 
-/// Where a script puts a password: not on the command line, which everybody on the
-/// machine can read.
+/// For a script's password: everybody on the machine can read command lines.
 pub(super) const PASSWORD_VARIABLE: &str = "PORTCULLIS_USER_PASSWORD";
 
 /// Asks for a line; fails at once without a terminal.
@@ -24,16 +23,12 @@ pub(super) fn ask(question: &str) -> Result<String, CliError> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// How often a person may try to find an acceptable password, as in Django's
-/// `changepassword`.
+/// Tries to type an acceptable password, as in Django's `changepassword`.
 const MAX_TRIES: usize = 3;
 
-/// A new password for `owner` that `policy` takes: from the environment, or
-/// asked for twice.
-///
-/// There is no way around the policy, for a script or for a person. Django's
-/// `createsuperuser` does not check a script's password, and asks a person "Bypass
-/// password validation?".
+/// A new password for `owner` that `policy` takes: from the environment, or asked for
+/// twice. Unlike Django's `createsuperuser`, it lets neither a script nor a person
+/// bypass the policy.
 pub(super) fn new_password(
     no_input: bool,
     policy: &Policy,

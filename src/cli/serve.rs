@@ -7,7 +7,7 @@ use crate::app::Application;
 use crate::settings::Settings;
 use crate::telemetry;
 
-/// The settings that decide where the users are and how their passwords are hashed.
+/// Where the users are, and how their passwords are hashed.
 const USER_SETTINGS: [&str; 4] = [
     "DATABASE_URL",
     "PORTCULLIS_USER_TABLE",
@@ -15,8 +15,7 @@ const USER_SETTINGS: [&str; 4] = [
     "PORTCULLIS_PASSWORD_COST",
 ];
 
-/// Open files besides the clients' connections: for the database, the log, and some to
-/// spare.
+/// Open files besides connections: for the database, the log, and some to spare.
 const OTHER_FILES: u64 = 256;
 
 pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
@@ -40,8 +39,8 @@ pub(super) async fn serve(settings: Settings) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Raises the soft limit on open files (1024 on most systems) as far as connections
-/// need. If they took the last one, the database would get none.
+/// Raises the soft limit on open files (1024 on most systems), so that connections
+/// leave some for the database.
 fn allow_files(settings: &Settings) {
     let connections = settings.server.max_connections.get() as u64;
     let needed = connections.saturating_add(OTHER_FILES);
@@ -66,8 +65,8 @@ fn allow_files(settings: &Settings) {
     }
 }
 
-/// A shell command for the same database: it repeats the flags, and the environment and
-/// the file apply again. It is shown, perhaps in a log, so it holds no password.
+/// A shell command for the same database: it repeats the flags, as the environment and
+/// the file apply again. It may get into a log, so it holds no password.
 fn first_user_command(settings: &Settings) -> String {
     let program = std::env::args().next();
     let mut words = vec![

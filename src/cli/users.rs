@@ -7,7 +7,7 @@ use super::context::auth;
 use super::error::CliError;
 use super::prompt;
 use crate::auth::Auth;
-use crate::auth::users::{Profile, ProfileError};
+use crate::auth::users::Profile;
 use crate::models::user::User;
 use crate::settings::Settings;
 
@@ -45,11 +45,33 @@ pub(super) async fn create(
     args: NewUserArgs,
     is_superuser: bool,
 ) -> Result<(), CliError> {
+    let no_input = args.no_input;
+    let profile = profile(args, is_superuser)?;
+    let owner = Owner {
+        username: &profile.username,
+        first_name: &profile.first_name,
+        last_name: &profile.last_name,
+        email: &profile.email,
+    };
+    let password = prompt::new_password(no_input, &settings.password_policy, &owner)?;
+    let auth = auth(settings)?;
+    let encoded = auth.passwords.hash(password).await?;
+    let username = profile.username.clone();
+    if !auth.users.create(profile, encoded).await? {
+        return Err(CliError::message(format!(
+            "there is a user {username:?} already; choose another name, or see changepassword"
+        )));
+    }
+    let kind = if is_superuser { "superuser" } else { "user" };
+    println!("{kind} {username:?} created");
+    Ok(())
+}
+
+/// The new user's profile; asks for what is missing.
+fn profile(args: NewUserArgs, is_superuser: bool) -> Result<Profile, CliError> {
     let username = match args.username {
         Some(username) => username,
-        None if args.no_input => {
-            return Err(CliError::message("--no-input needs --username"));
-        }
+        None if args.no_input => return Err(CliError::message("--no-input needs --username")),
         None => prompt::ask("Username")?,
     };
     let email = match args.email {
@@ -64,25 +86,8 @@ pub(super) async fn create(
         last_name: args.last_name,
         is_superuser,
     };
-    let profile = profile.validated().map_err(refused)?;
-    let owner = Owner {
-        username: &profile.username,
-        first_name: &profile.first_name,
-        last_name: &profile.last_name,
-        email: &profile.email,
-    };
-    let password = prompt::new_password(args.no_input, &settings.password_policy, &owner)?;
-    let auth = auth(settings)?;
-    let encoded = auth.passwords.hash(password).await?;
-    let username = profile.username.clone();
-    if !auth.users.create(profile, encoded).await? {
-        return Err(CliError::message(format!(
-            "there is a user {username:?} already; choose another name, or see changepassword"
-        )));
-    }
-    let kind = if is_superuser { "superuser" } else { "user" };
-    println!("{kind} {username:?} created");
-    Ok(())
+    let validated = profile.validated();
+    validated.map_err(|error| CliError::message(error.to_string()))
 }
 
 pub(super) async fn change_password(
@@ -116,8 +121,4 @@ pub(super) async fn find(auth: &Auth, username: &str) -> Result<User, CliError> 
 
 fn no_such_user(username: &str) -> CliError {
     CliError::message(format!("there is no user {username:?}"))
-}
-
-fn refused(error: ProfileError) -> CliError {
-    CliError::message(error.to_string())
 }

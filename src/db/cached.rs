@@ -5,10 +5,9 @@ use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::RunQueryDsl;
 
-/// A statement whose text has few variants. Each connection prepares each variant
-/// once, and finds it again by its text.
+/// A statement whose text has few variants: each connection prepares each variant once.
 ///
-/// Diesel caches no `UPDATE` and no `sql_query`. Preparing those of a login each time
+/// Diesel caches no `UPDATE` and no `sql_query`. To prepare those of a login each time
 /// took a sixth of the time of SQLite's writer thread.
 pub fn cached<T>(statement: T) -> Cached<T> {
     Cached(statement)

@@ -1,4 +1,4 @@
-//! A connection to either database, and queries that are written once for both.
+//! A connection to either database, and one macro for queries to both.
 
 use std::time::Duration;
 
@@ -6,12 +6,10 @@ use diesel::pg::PgConnection;
 use diesel::prelude::QueryResult;
 use diesel::sqlite::SqliteConnection;
 
-/// How long a statement waits for another's lock before the request is answered
-/// with 503.
+/// How long a statement waits for a lock before the request is answered with 503.
 pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
-/// A borrowed connection to either database. Queries are written once and
-/// expanded for both by the `on!` macro.
+/// A borrowed connection to either database; the `on!` macro runs queries on both.
 pub enum Connection<'a> {
     /// SQLite, embedded in this process.
     Sqlite(&'a mut SqliteConnection),
@@ -19,10 +17,8 @@ pub enum Connection<'a> {
     Postgres(&'a mut PgConnection),
 }
 
-/// Runs the same Diesel expression on whichever connection this is.
-///
-/// Each arm is compiled for its own backend, so the query is written once and can
-/// use everything that Diesel offers there (`on_conflict`, `returning`).
+/// Runs a Diesel expression on either connection. Compiled once for each backend, it
+/// can use what Diesel offers for both (`on_conflict`, `returning`).
 macro_rules! on {
     ($connection:expr, $c:ident => $body:expr) => {
         match $connection {
@@ -69,8 +65,7 @@ impl Connection<'_> {
     }
 }
 
-/// Diesel's transaction manager by short names. Diesel's own `transaction` takes no
-/// enum of connections.
+/// By hand, as Diesel's own `transaction` takes no enum of connections.
 mod manager {
     use diesel::connection::{Connection, TransactionManager};
     use diesel::prelude::QueryResult;

@@ -93,11 +93,9 @@ impl Database {
         }
     }
 
-    /// The same for a write that no answer reports. Every process sees it and it
-    /// survives a kill, but a loss of power right after it may undo it.
-    ///
-    /// On PostgreSQL it is like any other write: to relax it would take another
-    /// statement.
+    /// The same for a write that no answer reports: a loss of power right after it may
+    /// undo it, a kill does not. On PostgreSQL it is like any other write: to relax it
+    /// would take another statement.
     pub async fn write_unsynced<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
@@ -108,8 +106,7 @@ impl Database {
         }
     }
 
-    /// Runs a write that deletes expired rows; `None` if another process is doing
-    /// that now.
+    /// Runs a write that deletes expired rows; `None` if another process does so now.
     pub async fn sweep<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
@@ -118,20 +115,16 @@ impl Database {
             // One writer at a time is lock enough.
             Connection::Sqlite(_) => work(c).map(Some),
             Connection::Postgres(connection) => {
-                if postgres::try_lock(connection)? {
-                    work(c).map(Some)
-                } else {
-                    Ok(None)
-                }
+                let is_ours = postgres::try_lock(connection)?;
+                is_ours.then(|| work(c)).transpose()
             }
         })
         .await
     }
 
-    /// Applies the pending migrations. One process does, the others wait for it.
-    ///
-    /// Without `makes_djangos`, which is for another project's user table, it only
-    /// makes the tables that Django does not know.
+    /// Applies the pending migrations; other processes wait. Without `makes_djangos`,
+    /// for another project's user table, it only makes tables that Django does not
+    /// know.
     pub fn migrate(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>, MigrateError> {
         migrations::run(url, makes_djangos)
     }

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-/// The database did not answer, or not in time.
-///
-/// A query that the database refuses is answered like a database that is gone: the
-/// client can do nothing about either, and neither may let a request pass.
+/// The database did not answer, not in time, or with a refusal: clients get the same
+/// answer, as they can do nothing about any of these, and none may let a request pass.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// More writes are waiting than the queue holds.

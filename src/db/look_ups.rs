@@ -1,8 +1,7 @@
 //! The look-ups by key that every request makes: each answer is as new as its question.
 //!
-//! On SQLite a look-up runs at once, on the calling thread, in a snapshot that it may
-//! share with those before it ([`super::sqlite`]). On PostgreSQL all look-ups that wait
-//! go into one query, sent after the last of them came in.
+//! On SQLite they run on the calling thread, in shared snapshots ([`super::sqlite`]);
+//! on PostgreSQL in one query for all that wait ([`super::postgres::batches`]).
 
 use std::sync::Arc;
 
@@ -10,13 +9,8 @@ use diesel::prelude::QueryResult;
 
 use super::connection::Connection;
 use super::database::{Backend, Database};
-use super::error::DatabaseError;
-use super::postgres::batches::Batches;
+use super::postgres::batches::{Answer, Batches, Find};
 use super::sqlite::Sqlite;
-
-/// Looks many keys up in one go: one answer a key, in their order.
-type Find<K, V> = dyn Fn(&mut Connection<'_>, &[K]) -> QueryResult<Vec<Option<V>>> + Send + Sync;
-type Answer<V> = Result<Option<V>, DatabaseError>;
 
 /// The look-ups of one kind; cheap to clone.
 pub struct LookUps<K, V>(Arc<Way<K, V>>);

@@ -19,12 +19,11 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
 /// Those that make Django's tables where there are none.
 const DJANGOS: [&str; 3] = ["20261123000001", "20261123000002", "20261123000003"];
 
-/// An arbitrary number: the advisory lock under which one process migrates while
-/// the others wait.
+/// The arbitrary number of the advisory lock under which one process migrates.
 const LOCK: &str = "5077438157";
 
-/// From this number on a migration removes what the version before needs. It is in
-/// the place of the time of day, and no day has such a time.
+/// From this number on a migration removes what the version before needs. It stands for
+/// the time of day, and no day has such a time.
 const TAKES_AWAY: u32 = 900_000;
 
 /// Why the database could not be brought up to date; one line.
@@ -53,31 +52,38 @@ pub enum MigrateError {
 /// Applies those that are pending; of Django's tables it makes none unless
 /// `makes_djangos`.
 pub(super) fn run(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>, MigrateError> {
-    let failed = |reason: &dyn std::fmt::Display| MigrateError::Failed {
-        url: url.clone(),
-        reason: reason.to_string().trim().replace('\n', " "),
-    };
     match url {
         DatabaseUrl::Sqlite(path) => {
-            create_private(path).map_err(|error| failed(&error))?;
+            create_private(path).map_err(|error| failed(url, error))?;
             let mut c = SqliteConnection::establish(&path.to_string_lossy())
-                .map_err(|error| failed(&error))?;
-            // One BEGIN IMMEDIATE around all of them is the lock: another process
-            // that starts waits for it.
+                .map_err(|error| failed(url, error))?;
+            // One BEGIN IMMEDIATE around all of them is the lock for other processes.
             c.batch_execute("PRAGMA busy_timeout = 30000; PRAGMA foreign_keys = ON;")
-                .map_err(|error| failed(&error))?;
-            c.immediate_transaction(|c| Ok::<_, Wrapped>(pending(c, SQLITE, url, makes_djangos)?))
-                .map_err(|error| error.into_migrate_error(url))
+                .map_err(|error| failed(url, error))?;
+            c.immediate_transaction(|c| {
+                pending(c, SQLITE, url, makes_djangos).map_err(Wrapped::Ours)
+            })
+            .map_err(|error| match error {
+                Wrapped::Ours(error) => error,
+                Wrapped::Diesel(error) => failed(url, error),
+            })
         }
         DatabaseUrl::Postgres(text) => {
             let migrated = postgres::apart(text, |c| {
                 c.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))
-                    .map_err(|error| failed(&error))?;
+                    .map_err(|error| failed(url, error))?;
                 // The lock ends with the connection.
                 pending(c, POSTGRES, url, makes_djangos)
             });
-            migrated.map_err(|error| failed(&error))?
+            migrated.map_err(|error| failed(url, error))?
         }
+    }
+}
+
+fn failed(url: &DatabaseUrl, reason: impl std::fmt::Display) -> MigrateError {
+    MigrateError::Failed {
+        url: url.clone(),
+        reason: reason.to_string().trim().replace('\n', " "),
     }
 }
 
@@ -101,16 +107,12 @@ fn pending<DB: diesel::backend::Backend>(
     url: &DatabaseUrl,
     makes_djangos: bool,
 ) -> Result<Vec<String>, MigrateError> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| MigrateError::Failed {
-        url: url.clone(),
-        reason: error.to_string().trim().replace('\n', " "),
-    };
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| failed(url, error);
     let known = MigrationSource::<DB>::migrations(&source).map_err(failed)?;
     let applied = connection.applied_migrations().map_err(failed)?;
     let is_known = |version: &MigrationVersion<'_>| {
-        known
-            .iter()
-            .any(|migration| migration.name().version() == *version)
+        let mut known = known.iter();
+        known.any(|migration| migration.name().version() == *version)
     };
     for version in applied.iter().filter(|version| !is_known(version)) {
         let version = version.to_string();
@@ -135,11 +137,9 @@ fn pending<DB: diesel::backend::Backend>(
 /// Whether a migration that this version does not know removes what it needs. During
 /// an upgrade older instances start beside newer ones.
 fn takes_away(version: &str) -> bool {
-    let number = version
-        .len()
-        .checked_sub(6)
-        .and_then(|at| version.get(at..));
-    let number = number.and_then(|digits| digits.parse().ok());
+    let at = version.len().checked_sub(6);
+    let digits = at.and_then(|at| version.get(at..));
+    let number = digits.and_then(|digits| digits.parse().ok());
     number.is_none_or(|number: u32| number >= TAKES_AWAY)
 }
 
@@ -147,24 +147,6 @@ fn takes_away(version: &str) -> bool {
 enum Wrapped {
     Ours(MigrateError),
     Diesel(diesel::result::Error),
-}
-
-impl Wrapped {
-    fn into_migrate_error(self, url: &DatabaseUrl) -> MigrateError {
-        match self {
-            Self::Ours(error) => error,
-            Self::Diesel(error) => MigrateError::Failed {
-                url: url.clone(),
-                reason: error.to_string(),
-            },
-        }
-    }
-}
-
-impl From<MigrateError> for Wrapped {
-    fn from(error: MigrateError) -> Self {
-        Self::Ours(error)
-    }
 }
 
 impl From<diesel::result::Error> for Wrapped {

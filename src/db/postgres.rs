@@ -1,13 +1,12 @@
 //! PostgreSQL: an r2d2 pool on threads of its own, and limits on every wait for it.
 //!
-//! libpq waits without a limit for a server that takes packets and never answers: a
-//! frozen PostgreSQL, a proxy that hangs. Nothing ends such a wait from outside. So
-//! the pool is left behind as a whole, with the threads that hang, and a new
-//! [`Generation`] serves whoever asks next. What was left behind goes when libpq
-//! returns, at the latest when the other side closes its sockets.
+//! libpq waits without a limit for a server that takes packets and never answers, such
+//! as a frozen PostgreSQL, and nothing ends such a wait from outside. So the pool is
+//! abandoned with the threads that hang, and a new [`Generation`] takes its place. The
+//! old one goes when libpq returns, at the latest when the server closes its sockets.
 //!
-//! There are at most 1 + [`MOST_ABANDONED`] generations, each with as many threads
-//! and connections as `PORTCULLIS_DATABASE_POOL` says, and r2d2's three threads, which
+//! There are at most 1 + [`MOST_ABANDONED`] generations, each with
+//! `PORTCULLIS_DATABASE_POOL` threads and connections, and r2d2's three threads, which
 //! outlast it by half a minute.
 
 pub(super) mod batches;
@@ -32,11 +31,11 @@ use super::error::{DatabaseError, OpenError};
 use super::setup::Setup;
 use super::url::DatabaseUrl;
 
-/// For a job to be done. With the wait for a lease nobody waits for 10 s. It is a
-/// little longer than a job takes to be late, and so to be found late.
+/// For a job. A little longer than it takes to be late, and so to be found late; with
+/// the wait for a lease less than 10 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(6);
-/// So many generations may hang beside the one in use. Where they never end, that
-/// many times PostgreSQL may hang before the program has to be restarted.
+/// Generations that may hang beside the one in use. If none of them ends, PostgreSQL
+/// may hang so many times before the program has to be restarted.
 const MOST_ABANDONED: usize = 3;
 
 /// A handle on the database; cheap to clone.
@@ -67,8 +66,7 @@ impl Postgres {
             reason: one_line(&error),
         };
         let server = Arc::new(Server::new(text, setup));
-        // One connection by hand first: the pool would retry for seconds, and
-        // then not say why.
+        // Not by the pool, which would retry for seconds, and then not say why.
         let mut first = server.connect().map_err(open_error)?;
         setup.check(&mut first, &url.to_string())?;
         server.prepare(&mut first).map_err(open_error)?;
@@ -99,8 +97,8 @@ impl Postgres {
                 }
                 c.transaction(|c| {
                     let value = work(c)?;
-                    // Whoever asked is told that it failed: a frozen server that
-                    // goes on must not do it hours later.
+                    // The caller was told that it failed: a frozen server that goes on
+                    // must not do it hours later.
                     if running.is_late() {
                         return Err(QueryError::RollbackTransaction);
                     }
@@ -146,8 +144,7 @@ impl Postgres {
         answer
     }
 
-    /// Puts a new generation in place of one with a late job; `false` if there may
-    /// not be another.
+    /// Replaces a generation with a late job; `false` if there may be no other.
     fn replace_late(&self) -> bool {
         let mut state = self.lock();
         if !state.current.health().is_late() {
@@ -187,15 +184,14 @@ pub(super) fn apart<T>(
     Ok(work(&mut server::connect(url)?))
 }
 
-/// Any number that is ours alone, but for the one that migrations use.
+/// An arbitrary number, beside that of the migrations.
 const SWEEP_LOCK: i64 = 5_077_438_158;
 
 diesel::define_sql_function! {
     fn pg_try_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
 }
 
-/// Takes the lock of whoever tidies up, until the transaction ends; `false` if
-/// somebody else has it.
+/// Takes the lock for sweeps, until the transaction ends; `false` if it is taken.
 pub(super) fn try_lock(connection: &mut PgConnection) -> QueryResult<bool> {
     diesel::select(pg_try_advisory_xact_lock(SWEEP_LOCK)).get_result(connection)
 }

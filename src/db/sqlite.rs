@@ -42,22 +42,20 @@ impl Sqlite {
         let mut connection = connect_first(path).map_err(open_error)?;
         setup.check(&mut connection, &url)?;
         // The first read makes the index of the log.
-        connection
-            .batch_execute("SELECT 1 FROM sqlite_schema")
-            .map_err(ConnectionError::CouldntSetupConfiguration)
+        let read = connection.batch_execute("SELECT 1 FROM sqlite_schema");
+        read.map_err(ConnectionError::CouldntSetupConfiguration)
             .map_err(open_error)?;
         let index = WalIndex::open(path);
         let (writer, jobs) = sync_channel(QUEUE);
-        let connect = {
-            let (path, setup) = (path.to_owned(), setup.sqlite.clone());
-            move || Writer::connect(&path, setup.as_deref())
-        };
+        let readers = Readers::new(path.to_owned(), setup.sqlite.clone());
+        let (path, setup) = (path.to_owned(), setup.sqlite.clone());
+        let connect = move || Writer::connect(&path, setup.as_deref());
         let first = connect().map_err(open_error)?;
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || write_jobs(first, &jobs, connect))?;
         Ok(Self {
-            readers: Readers::new(path.to_owned(), setup.sqlite.clone()),
+            readers,
             writer,
             index,
         })
@@ -75,8 +73,7 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
     ) -> Result<T, DatabaseError> {
-        // Before the read: a commit in between makes the snapshot look older than it
-        // is, never newer.
+        // Before the read: a commit in between makes the snapshot look older only.
         let state = self.index.as_ref().and_then(WalIndex::state);
         self.readers.look_up(state, work)
     }

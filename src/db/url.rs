@@ -20,8 +20,7 @@ impl DatabaseUrl {
     /// `postgres://…`; anything else is an error that says what to type.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            // libpq would repeat the whole word in its error, and the word may
-            // be the password.
+            // libpq's error would repeat the word, which may be the password.
             if !is_percent_encoded(text) {
                 return Err("a `%` in a PostgreSQL URL must be written %25".to_owned());
             }
@@ -90,16 +89,12 @@ impl DatabaseUrl {
             Some((address, query)) => (address, Some(query)),
             None => (text.as_str(), None),
         };
-        let mut url = match address.rsplit_once('@') {
-            Some((user, rest)) => match user.split_once("://") {
-                Some((scheme, user)) => {
-                    let name = user.split(':').next().unwrap_or_default();
-                    format!("{scheme}://{name}@{rest}")
-                }
-                None => address.to_owned(),
-            },
-            None => address.to_owned(),
-        };
+        let named = address.rsplit_once('@').and_then(|(user, rest)| {
+            let (scheme, user) = user.split_once("://")?;
+            let name = user.split(':').next()?;
+            Some(format!("{scheme}://{name}@{rest}"))
+        });
+        let mut url = named.unwrap_or_else(|| address.to_owned());
         let is_secret =
             |pair: &&str| pair.starts_with("password=") || pair.starts_with("sslpassword=");
         let rest: Vec<&str> = query
@@ -128,8 +123,7 @@ fn is_percent_encoded(text: &str) -> bool {
     })
 }
 
-/// libpq's other form, `host=… user=… password=…`. As the name of a file it would be
-/// created, and its password shown.
+/// libpq's other form, `host=… password=…`. It would make a file of that name.
 fn is_key_value(text: &str) -> bool {
     let keys = ["host", "hostaddr", "dbname", "user", "password", "service"];
     text.split_whitespace()
@@ -142,16 +136,13 @@ impl fmt::Display for DatabaseUrl {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
             Self::Postgres(text) => match Url::parse(text) {
-                // A password may also stand in the query; show none of that.
-                Ok(url) => write!(
-                    f,
-                    "postgres://{}{}{}",
-                    url.host_str().unwrap_or("localhost"),
-                    url.port()
-                        .map(|port| format!(":{port}"))
-                        .unwrap_or_default(),
-                    url.path()
-                ),
+                // Without the query, which may hold a password too.
+                Ok(url) => {
+                    let host = url.host_str().unwrap_or("localhost");
+                    let port = url.port().map(|port| format!(":{port}"));
+                    let port = port.unwrap_or_default();
+                    write!(f, "postgres://{host}{port}{}", url.path())
+                }
                 Err(_) => f.write_str("postgres://…"),
             },
         }

@@ -1,14 +1,11 @@
-//! Django's CSRF tokens: a secret in a cookie, and the same secret under a
-//! fresh mask in every page.
+//! Django's CSRF tokens: a secret in a cookie, and under a fresh mask in every page.
 //!
 //! ```text
 //! masked  = mask (32) ++ cipher (32), all of a-zA-Z0-9
 //! cipher  = A[(index(secret[i]) + index(mask[i])) mod 62],  A = a-zA-Z0-9
 //! ```
 //!
-//! The mask hides the secret from attacks that guess at compressed answers.
-//! When a token is asked for, and which origins are trusted, is decided
-//! elsewhere.
+//! The mask hides the secret from attacks on compressed answers (BREACH).
 
 use rand::{CryptoRng, Rng};
 use subtle::ConstantTimeEq;
@@ -46,8 +43,8 @@ pub fn new_secret(rng: &mut (impl CryptoRng + ?Sized)) -> String {
 
 /// The secret under a fresh mask, 64 characters, for a form or a header.
 ///
-/// `secret` is the cookie's value: 32 characters, or the 64 of an old masked
-/// cookie. For anything else the token is one that matches nothing.
+/// `secret` is the cookie's value: 32 characters, or the 64 of an old masked cookie.
+/// For anything else the token matches nothing.
 pub fn mask(secret: &str, rng: &mut (impl CryptoRng + ?Sized)) -> String {
     let secret = secret_of(secret).unwrap_or_else(|| random_indices(rng));
     mask_with(&secret, &random_indices(rng))
@@ -57,12 +54,10 @@ pub fn mask(secret: &str, rng: &mut (impl CryptoRng + ?Sized)) -> String {
 ///
 /// # Errors
 ///
-/// The first of Django's two complaints that applies; length goes first and
-/// counts characters.
+/// Django's complaint: of length, in characters, before the characters themselves.
 pub fn check_format(token: &str) -> Result<(), FormatError> {
-    match token.chars().count() {
-        SECRET_LENGTH | TOKEN_LENGTH => {}
-        _ => return Err(FormatError::IncorrectLength),
+    if !matches!(token.chars().count(), SECRET_LENGTH | TOKEN_LENGTH) {
+        return Err(FormatError::IncorrectLength);
     }
     if token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         Ok(())
@@ -75,10 +70,8 @@ pub fn check_format(token: &str) -> Result<(), FormatError> {
 ///
 /// Takes the same time wherever they differ. False if either is malformed.
 pub fn matches(sent: &str, cookie: &str) -> bool {
-    match (secret_of(sent), secret_of(cookie)) {
-        (Some(sent), Some(cookie)) => sent.ct_eq(&cookie).into(),
-        _ => false,
-    }
+    let secrets = secret_of(sent).zip(secret_of(cookie));
+    secrets.is_some_and(|(sent, cookie)| sent.ct_eq(&cookie).into())
 }
 
 fn secret_of(token: &str) -> Option<Indices> {

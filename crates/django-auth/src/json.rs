@@ -1,9 +1,8 @@
 //! JSON as Python's `json.dumps(value, separators=(",", ":"))` writes it.
 //!
-//! The same value must give the same bytes as in Django, so that a session that
-//! neither side changed is the same text whoever wrote it last. Python differs
-//! from `serde_json` in two ways: it escapes all but printable ASCII, and it
-//! writes exponents of numbers its own way.
+//! The same value gives the same bytes as in Django, so an unchanged session is the
+//! same text whoever wrote it. Python escapes all but printable ASCII and writes
+//! exponents its own way.
 
 use std::io;
 
@@ -15,7 +14,7 @@ use serde_json::{Map, Value};
 pub fn to_ascii(data: &Map<String, Value>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let written = data.serialize(&mut Serializer::with_formatter(&mut out, Python));
-    // A tree of values with text keys, written to memory, has no way to fail.
+    // Values with text keys, written to memory, cannot fail.
     debug_assert!(written.is_ok());
     out
 }
@@ -30,15 +29,14 @@ impl Formatter for Python {
         fragment: &str,
     ) -> io::Result<()> {
         let mut units = [0; 2];
-        for plain_or_not in
-            fragment.split_inclusive(|character: char| !(' '..='~').contains(&character))
-        {
-            let last = plain_or_not.chars().next_back();
-            let Some(special) = last.filter(|last| !(' '..='~').contains(last)) else {
-                writer.write_all(plain_or_not.as_bytes())?;
+        let is_special = |character: char| !(' '..='~').contains(&character);
+        for part in fragment.split_inclusive(is_special) {
+            let last = part.chars().next_back();
+            let Some(special) = last.filter(|last| is_special(*last)) else {
+                writer.write_all(part.as_bytes())?;
                 continue;
             };
-            let plain = plain_or_not.strip_suffix(special).unwrap_or_default();
+            let plain = part.strip_suffix(special).unwrap_or_default();
             writer.write_all(plain.as_bytes())?;
             for unit in special.encode_utf16(&mut units) {
                 write!(writer, "\\u{unit:04x}")?;

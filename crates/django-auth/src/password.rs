@@ -1,21 +1,17 @@
-//! Passwords: Django's encoded hashes, made, checked and judged outdated exactly
-//! as Django 5.2 does it.
+//! Django's encoded password hashes, made, checked and judged outdated as Django 5.2
+//! does it. All of it is pure, and slow on purpose: never run it on an async thread.
 //!
-//! A password column holds `algorithm$…`, where each algorithm has its own way
-//! to write its cost, salt and hash (one file each). Everything here is pure and
-//! slow on purpose: run it on a thread of its own, never on an async one.
+//! A password column holds `algorithm$…`; each algorithm writes cost, salt and hash its
+//! own way (one file each). Unlike Django's:
 //!
-//! Decisions of our own, where Django leaves a choice or does worse:
+//! - A text for which Django raises (a corrupt one, or plain bcrypt with a password of
+//!   more than 72 bytes) does not verify.
+//! - Nor does a hash that costs more than about 10 s or 512 MiB: a row must not be able
+//!   to stop the service.
+//! - The empty password never verifies: an account made with it is closed, not open.
 //!
-//! - A column that Django would answer with an exception (corrupt text, a plain
-//!   bcrypt password of more than 72 bytes) simply does not verify.
-//! - A stored hash whose cost is far beyond use (about 10 s, or 512 MiB) does
-//!   not verify either: a row must not be able to stop the service.
-//! - The empty password never verifies, even where its hash is stored, so that
-//!   an account made with a blank password is closed and not open.
-//!
-//! Left as Django has it: a password with NULs added at its end is the same
-//! password to PBKDF2, and plain bcrypt repeats it across a NUL.
+//! As in Django, NULs at a password's end are without effect in PBKDF2, and plain
+//! bcrypt repeats a password across a NUL.
 
 mod algorithm;
 pub mod argon2;
@@ -43,53 +39,42 @@ use crate::random::random_string;
 const UNUSABLE_PREFIX: char = '!';
 const UNUSABLE_LENGTH: usize = 40;
 
-/// Whether `password` is the one that `encoded`, a password column's text, was
-/// made of.
+/// Whether `encoded`, a password column's text, was made of `password`.
 ///
-/// Never panics, whatever the text: what is no hash that we know verifies to
-/// false, and at once, so a caller that must not tell accounts apart by time
-/// uses [`check`]. The empty password is hashed like any other and then refused.
+/// False, and at once, for a text that is no known hash: a caller that must not tell
+/// accounts apart by time uses [`check`]. The empty password is hashed, then refused.
 pub fn verify(encoded: &str, password: &str) -> bool {
     let fits = Stored::parse(encoded).is_some_and(|stored| stored.verify(password));
     fits && !password.is_empty()
 }
 
-/// [`verify`], for someone who may log in only if `may_pass`, with every refusal
-/// the same work whatever its reason: no such user (`None`), no password, an
-/// unreadable hash, a wrong password, or an account that is closed.
+/// [`verify`], where every refusal is the same work: of no user (`None`), no password,
+/// an unreadable hash, a wrong password, or a user who may not log in (`!may_pass`).
 ///
-/// The rest of the work is checks of made-up hashes, by the same calls as the user's
-/// own: the same function called from elsewhere can be some percent slower, which a
-/// patient attacker would see.
+/// Made-up hashes take the rest of the work, by the same calls as the user's own: calls
+/// from elsewhere can be some percent slower, which a patient attacker would see.
 pub fn check(encoded: Option<&str>, password: &str, may_pass: bool, workload: &Workload) -> bool {
     let own = encoded.and_then(Stored::parse);
     let may_pass = may_pass && own.is_some() && !password.is_empty();
     let rest = workload.rest(own.as_ref().map(Stored::work));
     let mut hashes: Vec<Stored<'_>> = own.into_iter().collect();
     rest.for_each(|work| Stored::made_up(work, &mut hashes));
-    for (number, hash) in hashes.iter().enumerate() {
-        if hash.verify(password) && number == 0 && may_pass {
-            return true;
-        }
-    }
-    false
+    let mut hashes = hashes.iter().enumerate();
+    hashes.any(|(number, hash)| hash.verify(password) && number == 0 && may_pass)
 }
 
-/// False for texts that start with `!`, which say "no password" (as for accounts
-/// that log in elsewhere). Like Django's, it does not look at the rest.
+/// False for a text that starts with `!`: an account without a password.
 pub fn is_usable(encoded: &str) -> bool {
     !encoded.starts_with(UNUSABLE_PREFIX)
 }
 
-/// The text for an account without a password: `!` and 40 of `[a-zA-Z0-9]`.
-///
-/// The random part makes each such text, and so each session hash, its own.
+/// The text for an account without a password: `!` and 40 of `[a-zA-Z0-9]`, random so
+/// that each session hash differs.
 pub fn unusable(rng: &mut (impl CryptoRng + ?Sized)) -> String {
     format!("{UNUSABLE_PREFIX}{}", random_string(UNUSABLE_LENGTH, rng))
 }
 
-/// A column's text in words that can be shown: the algorithm and the cost that
-/// it names, and nothing of salt or hash.
+/// The algorithm and cost of a column's text, to be shown: nothing of salt or hash.
 pub fn describe(encoded: &str) -> String {
     if encoded.is_empty() {
         return "empty".to_owned();

@@ -9,13 +9,12 @@ use secrecy::{ExposeSecret, SecretString};
 pub struct SecretKey(SecretString);
 
 impl SecretKey {
-    /// Takes the key's text as the settings give it; whether it is strong
-    /// enough is for the settings to say.
+    /// Takes any text; the settings judge its strength.
     pub fn new(text: String) -> Self {
         Self(text.into())
     }
 
-    /// The key's bytes (the text in UTF-8), for deriving other keys from it.
+    /// The text in UTF-8, to derive other keys from.
     pub fn expose_bytes(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }

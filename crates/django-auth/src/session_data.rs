@@ -1,5 +1,4 @@
-//! The text of `django_session.session_data`: signed, dated, mostly compressed
-//! JSON.
+//! The text of `django_session.session_data`: signed, dated, mostly compressed JSON.
 //!
 //! ```text
 //! session_data = B ":" T ":" S
@@ -8,13 +7,12 @@
 //! S = base64(HMAC-SHA256(key, B ":" T))
 //! ```
 //!
-//! T is signed but its age is never looked at: `expire_date` of the row rules.
+//! T is signed, but only the row's `expire_date` ends a session.
 
 use std::cell::RefCell;
 
-use flate2::{
-    Compress, CompressError, Compression, Decompress, FlushCompress, FlushDecompress, Status,
-};
+use flate2::{Compress, CompressError, Compression, FlushCompress};
+use flate2::{Decompress, FlushDecompress, Status};
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
@@ -28,7 +26,7 @@ pub type SessionData = serde_json::Map<String, Value>;
 // NEVER CHANGE: Django derives the key of every session from this text.
 const SALT: &str = "django.contrib.sessions.SessionStoresigner";
 
-/// A few bytes of a stored row must not be able to fill the memory.
+/// So that a few bytes of a row cannot fill the memory.
 const MAX_JSON_BYTES: usize = 1024 * 1024;
 
 /// Why a stored text is no session. Says nothing of what is in it.
@@ -51,7 +49,7 @@ pub enum DecodeError {
     NotAnObject,
 }
 
-/// Writes and reads session rows; built once, with the keys worked in.
+/// Writes and reads session rows, with keys derived once.
 #[derive(Clone, Debug)]
 pub struct SessionCodec {
     keys: SaltedHmacs,
@@ -65,10 +63,8 @@ impl SessionCodec {
         }
     }
 
-    /// The text for the row, dated `unix_seconds`; byte for byte as Django
-    /// writes it.
-    ///
-    /// More than 1 MiB of JSON is written, but does not read back.
+    /// The text for the row, dated `unix_seconds`, byte for byte as Django writes it.
+    /// More than 1 MiB of JSON does not read back.
     pub fn encode(&self, data: &SessionData, unix_seconds: i64) -> String {
         let json = json::to_ascii(data);
         let mut text = payload(&json);
@@ -84,11 +80,10 @@ impl SessionCodec {
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] for any text that Django would take for an empty
-    /// session, and for JSON above 1 MiB.
+    /// For any text that Django takes for an empty session, and JSON above 1 MiB.
     pub fn decode(&self, text: &str) -> Result<SessionData, DecodeError> {
         let (signed, signature) = text.rsplit_once(':').ok_or(DecodeError::Shape)?;
-        // The signature goes first: unpacking is for texts that we can trust.
+        // First the signature: only a text that we can trust is unpacked.
         if !self.is_signed(signed, signature) {
             return Err(DecodeError::Signature);
         }
@@ -121,8 +116,7 @@ fn payload(json: &[u8]) -> String {
 }
 
 thread_local! {
-    /// zlib's own memory is a quarter of a megabyte: to get it from the system and
-    /// give it back takes longer than to compress a session.
+    /// To allocate and free zlib's quarter of a megabyte takes longer than to compress.
     static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(6), true));
     static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
 }

@@ -1,7 +1,5 @@
-//! `_auth_user_hash`: what ties a session to the password it was opened with.
-//!
-//! It is a keyed hash over the stored password text, so every session of a user
-//! ends when that text changes.
+//! `_auth_user_hash`: a keyed hash over the stored password text, so every session of a
+//! user ends when that text changes.
 
 use subtle::ConstantTimeEq;
 
@@ -11,19 +9,18 @@ use crate::signing::{SaltedHmac, SaltedHmacs};
 // NEVER CHANGE: with another salt every running session would end.
 const SALT: &str = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash";
 
-/// What a session's hash is, seen from the user's row.
+/// How a session's hash fits the user's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashMatch {
     /// The user's password under the current key.
     Current,
-    /// The user's password under an older key: Django then rotates the session
-    /// and writes the hash anew.
+    /// The same under an older key: Django rotates the session and updates the hash.
     Fallback,
     /// Neither: the session has ended.
     No,
 }
 
-/// Makes and checks session hashes; built once, with the keys worked in.
+/// Makes and checks session hashes, with keys derived once.
 #[derive(Clone, Debug)]
 pub struct SessionAuthHash {
     keys: SaltedHmacs,
@@ -47,7 +44,7 @@ impl SessionAuthHash {
         self.verify_with(&self.of(encoded_password), encoded_password, presented)
     }
 
-    /// The same, with what [`Self::of`] gave.
+    /// The same, with the result of [`Self::of`].
     pub fn verify_with(&self, hash: &str, encoded_password: &str, presented: &str) -> HashMatch {
         let fits =
             |expected: &str| -> bool { expected.as_bytes().ct_eq(presented.as_bytes()).into() };

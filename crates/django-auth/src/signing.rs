@@ -1,13 +1,10 @@
-//! The building blocks of Django's `django.core.signing`: a keyed hash for each
-//! purpose, base64 without padding, and base62 time stamps.
+//! Django's `django.core.signing`: keyed hashes, base64 without padding, base62.
 
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{
-    Hmac, Mac,
-    digest::{Key, KeyInit},
-};
+use hmac::digest::{Key, KeyInit};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::secret_key::{SecretKey, SecretKeys};
@@ -16,9 +13,8 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 /// HMAC-SHA256 under `SHA256(salt ‖ secret key)`, Django's `salted_hmac`.
 ///
-/// The salt names the purpose, so that a value signed for one is nothing for
-/// another. Holds the state after the key went in: a digest clones it, which
-/// saves hashing the key every time.
+/// The salt names the purpose: a value signed for one is invalid for another. Holds
+/// the state after the key went in, which saves hashing the key for each digest.
 #[derive(Clone)]
 pub struct SaltedHmac {
     keyed: Hmac<Sha256>,
@@ -31,8 +27,8 @@ impl SaltedHmac {
             .chain_update(salt)
             .chain_update(key.expose_bytes())
             .finalize();
-        // HMAC fills a key of 32 bytes up with zeros to a block of 64 itself;
-        // doing so here spares an error that cannot happen.
+        // HMAC pads a key with zeros to a block; doing so here spares an error that
+        // cannot happen.
         let mut block = Key::<Hmac<Sha256>>::default();
         for (to, from) in block.iter_mut().zip(derived) {
             *to = from;
@@ -44,12 +40,8 @@ impl SaltedHmac {
 
     /// The 32 bytes for `value`.
     pub fn digest(&self, value: &[u8]) -> [u8; 32] {
-        self.keyed
-            .clone()
-            .chain_update(value)
-            .finalize()
-            .into_bytes()
-            .into()
+        let hmac = self.keyed.clone().chain_update(value);
+        hmac.finalize().into_bytes().into()
     }
 }
 
@@ -71,13 +63,10 @@ pub struct SaltedHmacs {
 impl SaltedHmacs {
     /// Derives the keys of one purpose from all secret keys.
     pub fn new(salt: &str, keys: &SecretKeys) -> Self {
+        let derive = |key| SaltedHmac::new(salt, key);
         Self {
-            current: SaltedHmac::new(salt, keys.current()),
-            fallbacks: keys
-                .iter()
-                .skip(1)
-                .map(|key| SaltedHmac::new(salt, key))
-                .collect(),
+            current: derive(keys.current()),
+            fallbacks: keys.fallbacks().iter().map(derive).collect(),
         }
     }
 }

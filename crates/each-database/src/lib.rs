@@ -5,18 +5,15 @@
 //! async fn a_good_login_gives_a_token(backend: Backend) { … }
 //! ```
 //!
-//! gives `a_good_login_gives_a_token::sqlite` and, if `TEST_POSTGRES_URL` is set
-//! when the tests are built, `a_good_login_gives_a_token::postgres`. Without the
-//! variable there are no PostgreSQL tests, so none is skipped in silence. Cargo
-//! builds the tests again when the variable changes.
-//!
-//! `#[each_database(sqlite)]` and `#[each_database(postgres)]` are for one kind.
-//!
-//! The crate of the tests has the runner, `crate::run(backend, test)`.
+//! gives `a_good_login_gives_a_token::sqlite` and, if `TEST_POSTGRES_URL` is set when
+//! they are built, `a_good_login_gives_a_token::postgres`. Without it there are no
+//! PostgreSQL tests, so none is skipped in silence. `#[each_database(sqlite)]` and
+//! `#[each_database(postgres)]` are for one kind. The tests' crate has the runner,
+//! `crate::run(backend, test)`.
 
 use proc_macro::{TokenStream, TokenTree};
 
-/// `option_env!` tells cargo what this crate depends on; `std::env` would not.
+/// Cargo builds the tests again when it changes, which it would not with `std::env`.
 const HAS_POSTGRES: bool = option_env!("TEST_POSTGRES_URL").is_some();
 
 /// Keeps the function, and puts its tests into a module of the same name.

@@ -2,9 +2,8 @@
 
 use super::finding::{Finding, warning};
 use crate::app::StartError;
-use crate::auth::Storage;
 use crate::auth::survey::Survey;
-use crate::auth::{Auth, Clock};
+use crate::auth::{Auth, Clock, Storage};
 use crate::cli::error::CliError;
 use crate::db::{Database, DatabaseUrl, inspect};
 use crate::models;
@@ -29,22 +28,7 @@ pub(super) async fn findings(
     } else {
         Vec::new()
     };
-    let mut missing = Vec::new();
-    for (table, probe) in [
-        (
-            "authtoken_token",
-            database.read(models::token::count_plaintext).await,
-        ),
-        (
-            "django_session",
-            database.read(models::session::count_plaintext).await,
-        ),
-        ("user", database.read(models::user::count).await),
-    ] {
-        if probe.is_err() {
-            missing.push(table);
-        }
-    }
+    let missing = missing_tables(&database).await;
     if !missing.is_empty() {
         println!(
             "{url}: answers, but has no {} table; run `portcullis migrate`, or Django's `manage.py migrate`",
@@ -58,6 +42,19 @@ pub(super) async fn findings(
     print_survey(&survey);
     findings.extend(survey_findings(&survey, settings));
     Ok(findings)
+}
+
+async fn missing_tables(database: &Database) -> Vec<&'static str> {
+    let tokens = database.read(models::token::count_plaintext).await;
+    let sessions = database.read(models::session::count_plaintext).await;
+    let users = database.read(models::user::count).await;
+    let probes = [
+        ("authtoken_token", tokens),
+        ("django_session", sessions),
+        ("user", users),
+    ];
+    let missing = probes.into_iter().filter(|(_, probe)| probe.is_err());
+    missing.map(|(table, _)| table).collect()
 }
 
 async fn deployment_findings(
@@ -114,12 +111,8 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
         )));
     }
     if !survey.names_by_case.is_empty() {
-        let some: Vec<&str> = survey
-            .names_by_case
-            .iter()
-            .take(5)
-            .map(String::as_str)
-            .collect();
+        let some = survey.names_by_case.iter().take(5);
+        let some: Vec<&str> = some.map(String::as_str).collect();
         findings.push(warning(format!(
             "{} names have spellings that differ only by case, such as {}: people will mix them up",
             survey.names_by_case.len(),

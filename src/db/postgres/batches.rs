@@ -16,8 +16,9 @@ use crate::db::error::DatabaseError;
 const SIZE: usize = 256;
 
 /// Looks many keys up in one go: one answer a key, in their order.
-type Find<K, V> = dyn Fn(&mut Connection<'_>, &[K]) -> QueryResult<Vec<Option<V>>> + Send + Sync;
-type Answer<V> = Result<Option<V>, DatabaseError>;
+pub type Find<K, V> =
+    dyn Fn(&mut Connection<'_>, &[K]) -> QueryResult<Vec<Option<V>>> + Send + Sync;
+pub type Answer<V> = Result<Option<V>, DatabaseError>;
 type Waiting<K, V> = (K, oneshot::Sender<Answer<V>>);
 
 /// The look-ups of one kind.
@@ -76,7 +77,7 @@ impl<K: Send + 'static, V: Send + 'static> Batches<K, V> {
     }
 }
 
-/// One thread's work on them, with one connection, until nobody waits.
+/// One thread's work on them, with one connection, until none waits.
 struct Service<K: Send + 'static, V: Send + 'static> {
     batches: Arc<Batches<K, V>>,
     is_over: bool,
@@ -113,7 +114,7 @@ impl<K: Send + 'static, V: Send + 'static> Service<K, V> {
         fail(waiting.into_iter().map(|(_, sender)| sender), error);
     }
 
-    /// Whoever waits now; nobody is the end.
+    /// Those that wait now; `None` ends the service.
     fn next_batch(&mut self) -> Option<Vec<Waiting<K, V>>> {
         let mut state = self.batches.lock();
         let size = state.waiting.len().min(SIZE);
@@ -134,7 +135,7 @@ fn fail<V>(senders: impl IntoIterator<Item = oneshot::Sender<Answer<V>>>, error:
     }
 }
 
-/// If it ends early, as by a panic, nobody waits in vain.
+/// If it ends early, as by a panic, all waiting look-ups fail.
 impl<K: Send + 'static, V: Send + 'static> Drop for Service<K, V> {
     fn drop(&mut self) {
         if !self.is_over {

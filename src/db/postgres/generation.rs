@@ -1,5 +1,4 @@
-//! A [`Generation`]: a pool of connections with threads of its own, which can be
-//! left behind as a whole.
+//! A [`Generation`]: a pool of connections and threads, to be abandoned as a whole.
 
 use std::io;
 use std::sync::Arc;
@@ -17,10 +16,9 @@ use crate::db::error::DatabaseError;
 
 /// Longest wait for a free connection.
 pub const POOL_WAIT: Duration = Duration::from_secs(3);
-/// Whoever waits for one finds out by then that the server is down.
+/// How often a wait for one checks that the server is not down.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// r2d2 tries to connect again after half of this, at the latest: PostgreSQL is
-/// used again soon after it is back.
+/// r2d2 tries to connect again after half of this, at the latest.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// As many connections, threads to use them, and permits to do so.
@@ -61,8 +59,7 @@ impl Generation {
         self.permits.available_permits() == 0
     }
 
-    /// A connection and a thread to use it; `None` if this generation was left
-    /// behind meanwhile.
+    /// A connection and a thread to use it; `None` once this generation is closed.
     pub async fn lease(self: Arc<Self>) -> Option<Lease> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         Some(Lease {
@@ -72,13 +69,12 @@ impl Generation {
         })
     }
 
-    /// Gives no more leases, and sends away who waits for one.
+    /// Gives no more leases, and ends all waits for one.
     pub fn close(&self) {
         self.permits.close();
     }
 
-    /// A connection from the pool, on a thread that may wait for it; but not
-    /// for a server that is known to be down.
+    /// Waits on this thread for a connection, unless the server is known to be down.
     fn connection(&self) -> Result<PooledConnection<Manager>, DatabaseError> {
         if let Some(idle) = self.pool.try_get() {
             return Ok(idle);
@@ -105,7 +101,7 @@ impl Generation {
 
 /// The right to use one connection at a time, on one thread.
 pub struct Lease {
-    // Goes back before the permit does: whoever gets that finds it idle.
+    // Dropped before the permit: whoever gets that finds it idle.
     connection: Option<PooledConnection<Manager>>,
     generation: Arc<Generation>,
     _permit: OwnedSemaphorePermit,
@@ -139,8 +135,7 @@ impl Lease {
     }
 }
 
-/// The blocking threads of a runtime that does nothing else. In the end nobody
-/// waits for those that hang: neither a new generation nor the end of the program.
+/// The blocking threads of a runtime of their own, whose end waits for none that hangs.
 struct Threads {
     handle: Handle,
     runtime: Option<Runtime>,

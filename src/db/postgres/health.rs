@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A job that takes longer hangs: PostgreSQL itself ends a statement after 5 s.
+/// A job that takes longer hangs: PostgreSQL ends a statement after 5 s.
 pub const LATE: Duration = Duration::from_millis(5500);
 
 /// When a job began, and a number that no other has.
@@ -38,12 +38,10 @@ impl Health {
         oldest.is_some_and(|(begun, _)| begun.elapsed() > LATE)
     }
 
-    /// Why there is no connection, as far as the last try to connect tells.
+    /// Why the last try to connect failed.
     pub fn down(&self) -> Option<String> {
-        self.down
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        down.clone()
     }
 
     pub fn set_down(&self, reason: Option<String>) {

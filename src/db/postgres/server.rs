@@ -16,9 +16,8 @@ use crate::db::setup::Setup;
 const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '10s'";
 
-/// All that is asked often goes by an index: one plan serves every time, and to make
-/// another for each call would cost more than the look-up. Not every engine that
-/// speaks PostgreSQL's language has such settings.
+/// Frequent queries use an index: one plan serves all calls, and to make one costs more
+/// than the look-up. Not every engine that speaks PostgreSQL's protocol has these.
 const TUNING: &str = "SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1";
 
 /// Where PostgreSQL is, and what a connection needs there.
@@ -79,9 +78,8 @@ impl Session {
     ) -> QueryResult<T> {
         let result = work(&mut self.connection);
         if let Err(QueryError::DatabaseError(DatabaseErrorKind::Unknown, _)) = &result {
-            // What is prepared there may no longer fit: after somebody's migration
-            // has changed a column's type, PostgreSQL refuses it for as long as the
-            // connection lasts.
+            // After a migration of a column's type PostgreSQL refuses this connection's
+            // prepared statements for as long as it lasts.
             self.is_stale = true;
         }
         result
@@ -119,8 +117,8 @@ pub fn one_line(error: &Error) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// Adds libpq's own limits, unless the URL sets them: a server that is gone
-/// without a word must not hold a connection for the kernel's two hours.
+/// Adds libpq's limits, unless the URL sets them: a server that vanishes must not hold
+/// a connection for the kernel's two hours.
 fn with_limits(url: &str) -> String {
     let mut url = url.to_owned();
     for (name, value) in [
@@ -130,8 +128,7 @@ fn with_limits(url: &str) -> String {
         ("keepalives_count", "2"),
         ("tcp_user_timeout", "5000"),
         ("application_name", "portcullis"),
-        // Of several hosts the one that takes writes: a replica lags behind, and
-        // would let in whoever has just logged out.
+        // Not a replica, which lags behind and would accept ended sessions.
         ("target_session_attrs", "read-write"),
     ] {
         if !url.contains(&format!("{name}=")) {

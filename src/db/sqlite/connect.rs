@@ -9,8 +9,8 @@ use diesel::sqlite::SqliteConnection;
 
 use crate::db::connection::LOCK_WAIT;
 
-/// First, because it drops temporary tables. In a file, the copies that undo a
-/// savepoint would hold what is in the pages.
+/// First, because it drops temporary tables. In a file, a savepoint's undo copies would
+/// expose the pages' contents.
 const FIRST_PRAGMA: &str = "PRAGMA temp_store = MEMORY";
 
 pub(super) const WRITER_PRAGMAS: &str = "
@@ -28,9 +28,9 @@ pub(super) const READER_PRAGMAS: &str = "
     PRAGMA trusted_schema = OFF;
     PRAGMA query_only = ON;";
 
-/// The first connection of the process. It may have to switch the file to the
-/// write-ahead log, and SQLite does not wait for a lock to do that: where several
-/// processes start at once, this tries again.
+/// The process's first connection. Tries again while the file is locked: SQLite
+/// switches to the write-ahead log at once or not at all, and processes may start
+/// together.
 pub(super) fn connect_first(path: &Path) -> ConnectionResult<SqliteConnection> {
     let started = Instant::now();
     loop {
@@ -52,8 +52,7 @@ pub(super) fn connect(
     pragmas: &str,
     setup: Option<&str>,
 ) -> ConnectionResult<SqliteConnection> {
-    // Diesel turns `sqlite://p` into SQLite's `file:p`. It leaves a bare path
-    // alone, so no character in it is special.
+    // A bare path: `sqlite://p` would be SQLite's `file:p`, with special characters.
     let path = path.to_str().ok_or_else(|| {
         ConnectionError::BadConnection("the database path is not valid UTF-8".to_owned())
     })?;

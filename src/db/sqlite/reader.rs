@@ -1,13 +1,11 @@
 //! One reader connection a thread, and snapshots that many look-ups share.
 //!
-//! To begin and end a read takes SQLite three system calls, two of them for
-//! locks that the workers contend for: twice the time of the look-up itself. So
-//! a thread that does one look-up after the other leaves its transaction open, and
-//! uses it while the version of the database is the same: nothing has been
-//! committed since.
+//! To begin and end a read takes SQLite three system calls, two for contended locks:
+//! twice the time of the look-up itself. So a busy thread leaves its transaction open,
+//! and uses it for as long as nothing is committed to the database.
 //!
-//! While a snapshot is open the write-ahead log cannot start over. So none is
-//! opened while the log waits for that, and each is closed after [`HOLD`].
+//! While a snapshot is open the write-ahead log cannot start over. So none is opened
+//! while the log waits for that, and each is closed after [`HOLD`].
 //! docs/decisions/0002 says why this is safe.
 
 use std::cell::RefCell;
@@ -173,8 +171,7 @@ struct Closing {
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        // Skipped at the end of the thread, which closes all connections, and in
-        // the middle of a look-up.
+        // Skipped at the thread's end, which closes all connections, and in a look-up.
         let _ = READERS.try_with(|readers| {
             let Ok(mut readers) = readers.try_borrow_mut() else {
                 return;

@@ -1,4 +1,4 @@
-//! What the processes at a database share of its write-ahead log: the file `-shm`
+//! The file `-shm`, by which processes share the state of the write-ahead log
 //! (<https://www.sqlite.org/walformat.html>, "The WAL-Index File Format").
 
 use std::fs::File;
@@ -93,20 +93,12 @@ impl WalIndex {
 fn map(file: &'static File) -> std::io::Result<&'static [AtomicU32; WORDS]> {
     use rustix::mm::{MapFlags, ProtFlags, mmap};
 
+    let anywhere = std::ptr::null_mut();
     let length = size_of::<[AtomicU32; WORDS]>();
+    let (read, shared) = (ProtFlags::READ, MapFlags::SHARED);
     // SAFETY: the system chooses where, so nothing else is there.
-    let start = unsafe {
-        mmap(
-            std::ptr::null_mut(),
-            length,
-            ProtFlags::READ,
-            MapFlags::SHARED,
-            file,
-            0,
-        )?
-    };
-    // SAFETY: a page begins there, which is never unmapped; the file holds that much
-    // of it, and is not cut while a connection has it open; others write to it, so
-    // it is read by atomic loads only.
+    let start = unsafe { mmap(anywhere, length, read, shared, file, 0)? };
+    // SAFETY: a page begins there, never unmapped; the file holds that much, and is not
+    // cut while a connection has it open; as others write it, all loads are atomic.
     Ok(unsafe { &*start.cast::<[AtomicU32; WORDS]>() })
 }

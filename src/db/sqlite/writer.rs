@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
-use diesel::result::{ConnectionResult, QueryResult};
+use diesel::result::{ConnectionResult, Error, QueryResult};
 use diesel::sqlite::SqliteConnection;
 
 use super::connect::{WRITER_PRAGMAS, connect};
@@ -38,18 +38,29 @@ impl Durability {
 /// Tells the caller the outcome of a job, once its group is committed or has failed.
 pub(super) type Reply = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
 
+/// Does the work in a savepoint; without a connection it only gives the reply.
+type Work = Box<dyn FnOnce(Option<&mut Connection<'_>>) -> Reply + Send>;
+
 /// One queued write.
 pub(super) struct Job {
     pub(super) queued: Instant,
     pub(super) durability: Durability,
-    /// Does the work in a savepoint of the connection, or, without a connection, only
-    /// gives the reply.
-    pub(super) work: Box<dyn FnOnce(Option<&mut Connection<'_>>) -> Reply + Send>,
+    pub(super) work: Work,
 }
 
 impl Job {
     fn refuse(self, error: DatabaseError) {
         (self.work)(None)(Err(error));
+    }
+
+    /// A job that panics loses only its own savepoint and answer.
+    fn run(self, connection: &mut Connection<'_>) -> Option<Reply> {
+        let work = AssertUnwindSafe(|| (self.work)(Some(connection)));
+        let reply = catch_unwind(work).ok();
+        if reply.is_none() {
+            let _ = connection.rollback();
+        }
+        reply
     }
 }
 
@@ -77,11 +88,10 @@ impl Writer {
     }
 
     fn write_group(&mut self, group: Vec<Job>) {
-        // The client has given up by now, and behind a stuck lock the queue must
-        // drain instead of waiting job by job.
-        let (group, late): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            .partition(|job| job.queued.elapsed() < LOCK_WAIT);
+        // Clients of late jobs have given up. Behind a stuck lock the queue must drain
+        // instead of waiting job by job.
+        let is_in_time = |job: &Job| job.queued.elapsed() < LOCK_WAIT;
+        let (group, late): (Vec<_>, Vec<_>) = group.into_iter().partition(is_in_time);
         for job in late {
             job.refuse(DatabaseError::TimedOut);
         }
@@ -89,30 +99,22 @@ impl Writer {
             return;
         };
         if let Err(error) = self.begin(durability) {
-            refuse_all(group, &error.to_string());
+            for job in group {
+                job.refuse(refused(&error));
+            }
             return;
         }
-        let connection = &mut self.connection;
+        let mut connection = Connection::Sqlite(&mut self.connection);
         let mut replies = Vec::with_capacity(group.len());
         for job in group {
-            // A job that panics loses only its own savepoint and answer.
-            let mut lent = Connection::Sqlite(connection);
-            match catch_unwind(AssertUnwindSafe(|| (job.work)(Some(&mut lent)))) {
-                Ok(reply) => replies.push(reply),
-                Err(_) => {
-                    let _ = lent.rollback();
-                }
-            }
+            replies.extend(job.run(&mut connection));
         }
-        let committed = Connection::Sqlite(connection).commit();
+        let committed = connection.commit();
         if committed.is_err() {
-            let _ = Connection::Sqlite(connection).rollback();
+            let _ = connection.rollback();
         }
         for reply in replies {
-            reply(match &committed {
-                Ok(()) => Ok(()),
-                Err(error) => Err(refused(&error.to_string())),
-            });
+            reply(committed.as_ref().copied().map_err(refused));
         }
     }
 }
@@ -127,11 +129,8 @@ pub(super) fn write_jobs(
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(GROUP - 1));
         writer.write_group(group);
-        // A rollback that failed (a full disk, say) leaves the connection in a
-        // state in which Diesel refuses everything from then on.
-        let is_broken =
-            AnsiTransactionManager::is_broken_transaction_manager(&mut writer.connection);
-        if is_broken {
+        // After a rollback that failed (a full disk, say) Diesel refuses everything.
+        if AnsiTransactionManager::is_broken_transaction_manager(&mut writer.connection) {
             match connect() {
                 Ok(new) => writer = new,
                 Err(error) => tracing::error!(%error, "the database cannot be opened again"),
@@ -140,12 +139,7 @@ pub(super) fn write_jobs(
     }
 }
 
-fn refuse_all(group: Vec<Job>, reason: &str) {
-    for job in group {
-        job.refuse(refused(reason));
-    }
-}
-
-fn refused(reason: &str) -> DatabaseError {
-    DatabaseError::Query(diesel::result::Error::QueryBuilderError(reason.into()))
+/// The error of a whole group, for one of its jobs.
+fn refused(error: &Error) -> DatabaseError {
+    DatabaseError::Query(Error::QueryBuilderError(error.to_string().into()))
 }

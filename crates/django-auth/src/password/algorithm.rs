@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-/// A password hash algorithm that Django 5.2 has a hasher for.
-///
-/// MD5 and the unsalted ones are left out: Django does not enable them either.
+/// A password hash algorithm of Django 5.2; not MD5 and the unsalted ones, which it
+/// does not enable either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// PBKDF2 with HMAC-SHA256, Django's default.
@@ -46,17 +45,14 @@ impl Algorithm {
 
     /// The reverse of [`Algorithm::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
+        let mut all = Self::ALL.into_iter();
+        all.find(|algorithm| algorithm.name() == name)
     }
 }
 
-/// The algorithm that a column's text names, whether or not the rest is sound;
-/// `None` for unusable and unknown ones.
+/// The algorithm that a column's text names, if it is known; the rest may be corrupt.
 pub fn algorithm_of(encoded: &str) -> Option<Algorithm> {
-    let name = encoded.split('$').next()?;
-    Algorithm::from_name(name)
+    Algorithm::from_name(encoded.split('$').next()?)
 }
 
 impl fmt::Display for Algorithm {

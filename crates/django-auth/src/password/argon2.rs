@@ -1,6 +1,5 @@
-//! `argon2$argon2id$v=19$m=102400,t=2,p=8$<base64 salt>$<base64 hash>`.
-//!
-//! The texts of old Djangos are read too: `argon2i`, and no `v=` (version 16).
+//! `argon2$argon2id$v=19$m=102400,t=2,p=8$<base64 salt>$<base64 hash>`, and that of old
+//! Djangos: `argon2i`, and no `v=` (version 16).
 
 use std::cell::RefCell;
 
@@ -93,7 +92,7 @@ impl Stored {
         work_of(shape, self.params.t_cost())
     }
 
-    /// By Django's rule: anything but today's parameters is outdated.
+    /// Django's rule: anything but today's parameters is outdated.
     pub(super) fn is_outdated(&self, passes: u32) -> bool {
         let wanted = self.variety == Variety::Argon2id
             && self.version == Version::V0x13
@@ -127,18 +126,13 @@ fn parse_costs(text: &str, hash_bytes: usize) -> Option<Params> {
     let (memory, rest) = text.strip_prefix("m=")?.split_once(",t=")?;
     let (passes, lanes) = rest.split_once(",p=")?;
     let [memory, passes, lanes] = [decimal(memory)?, decimal(passes)?, decimal(lanes)?];
-    let affordable = memory <= MAX_MEMORY
-        && u64::from(memory) * u64::from(passes) <= MAX_WORK
-        && lanes <= MAX_LANES;
-    if !affordable {
-        return None;
-    }
-    Params::new(memory, passes, lanes, Some(hash_bytes)).ok()
+    let work = u64::from(memory) * u64::from(passes);
+    let affordable = memory <= MAX_MEMORY && work <= MAX_WORK && lanes <= MAX_LANES;
+    affordable.then(|| Params::new(memory, passes, lanes, Some(hash_bytes)).ok())?
 }
 
 thread_local! {
-    /// What the last hash of this thread was made in. To get 100 MiB of new pages
-    /// from the system takes as long as half the hashing.
+    /// Reused: to get 100 MiB of new pages takes as long as half the hashing.
     static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -161,18 +155,17 @@ fn hash(
     })
 }
 
-/// Frees the memory that this thread keeps from one hash to the next, up to 100 MiB.
+/// Frees the memory that this thread reuses for each hash, up to 100 MiB.
 pub fn release_memory() {
     BLOCKS.take();
 }
 
-/// How many bytes that is.
+/// The size of that memory, in bytes.
 pub fn kept_memory() -> usize {
     BLOCKS.with_borrow(|blocks| size_of_val(blocks.as_slice()))
 }
 
-/// The text for the column, with Django's memory and lanes; `None` if there are
-/// no passes or the salt is too short.
+/// The text for the column; `None` without passes, or if the salt is too short.
 pub(super) fn encode(password: &str, salt: &str, passes: u32) -> Option<String> {
     let params = Params::new(MEMORY, passes, LANES, Some(HASH_BYTES)).ok()?;
     let argon2 = Argon2::new(Variety::Argon2id, Version::V0x13, params);

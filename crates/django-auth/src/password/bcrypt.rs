@@ -1,8 +1,7 @@
 //! `bcrypt_sha256$$2b$<cost>$<salt><hash>`, and plain `bcrypt$$2b$…`.
 //!
-//! Only the first takes passwords of any length: it gives bcrypt the 64 hex
-//! digits of the password's SHA-256. The prefixes `$2a$`, `$2x$` and `$2y$` are
-//! computed like `$2b$`, as Python's bcrypt does it.
+//! The first takes passwords of any length: it gives bcrypt the 64 hex digits of their
+//! SHA-256. `$2a$`, `$2x$` and `$2y$` are computed like `$2b$`, as in Python.
 
 use std::borrow::Cow;
 
@@ -52,8 +51,8 @@ impl Stored {
         })
     }
 
-    /// Does the work for passwords over 72 bytes too, then refuses them: Django
-    /// (with bcrypt 5) raises, and half a password must not log anybody in.
+    /// Refuses passwords over 72 bytes, after the work: half a password must not log
+    /// anybody in. Django (with bcrypt 5) raises.
     pub(super) fn verify(&self, password: &str) -> bool {
         let whole = is_taken_whole(self.algorithm, password);
         let fits = self.compute(password).is_some_and(|computed| {
@@ -64,7 +63,7 @@ impl Stored {
         whole && fits
     }
 
-    /// By Django's rule: higher costs are outdated too; the salt always does.
+    /// Django's rule: higher costs are outdated too.
     pub(super) fn is_outdated(&self, cost: u32) -> bool {
         self.parts.get_cost() != cost
     }
@@ -88,17 +87,14 @@ pub(super) fn work(cost: u32) -> Work {
     }
 }
 
-/// The text for the column; `None` if the cost is not allowed, or if bcrypt
-/// would cut the password.
+/// The text for the column, of a password that [`is_taken_whole`]; `None` if the cost
+/// is not allowed.
 pub(super) fn encode(
     algorithm: Algorithm,
     password: &str,
     salt: [u8; 16],
     cost: u32,
 ) -> Option<String> {
-    if !is_taken_whole(algorithm, password) {
-        return None;
-    }
     let parts = hash(&input(algorithm, password), cost, salt)?;
     let text = parts.format_for_version(Version::TwoB);
     Some(format!("{algorithm}${text}"))

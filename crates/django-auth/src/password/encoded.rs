@@ -2,8 +2,7 @@
 
 use subtle::ConstantTimeEq;
 
-/// Longer texts are no hashes, in bytes. Django's column takes 128 characters;
-/// the rest is room for tables that were widened.
+/// In bytes. Django's column takes 128 characters, but tables may have been widened.
 pub(super) const MAX_LENGTH: usize = 1024;
 
 /// Characters of `[a-zA-Z0-9]` in a salt: the fewest with 128 bits.
@@ -14,20 +13,15 @@ pub(super) fn after_name<'a>(name: &str, encoded: &'a str) -> Option<&'a str> {
     encoded.strip_prefix(name)?.strip_prefix('$')
 }
 
-/// A whole number as `%d` writes it. Django computes the text anew to compare,
-/// so `+5`, `05` and ` 5` never verify there.
+/// A number as `%d` writes it: Django compares whole texts, so `+5`, `05` and ` 5`
+/// never verify there.
 pub(super) fn decimal(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     let leading_zero = text.len() > 1 && text.starts_with('0');
-    if plain && !leading_zero {
-        text.parse().ok()
-    } else {
-        None
-    }
+    (plain && !leading_zero).then(|| text.parse().ok())?
 }
 
-/// Django's `must_update_salt`: under 128 bits, if each of the salt's characters
-/// is one of 62.
+/// Django's `must_update_salt`: under 128 bits, at 62 characters to choose from.
 pub(super) fn is_short_salt(characters: usize) -> bool {
     characters < SALT_LENGTH
 }

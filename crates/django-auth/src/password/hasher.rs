@@ -1,5 +1,4 @@
-//! The preferred hasher: what new hashes are made with, and what makes a stored
-//! one outdated.
+//! The preferred hasher, which makes new hashes and tells outdated ones.
 
 use std::ops::RangeInclusive;
 
@@ -12,7 +11,7 @@ use super::work::Work;
 use super::{argon2, bcrypt, pbkdf2, scrypt};
 use crate::random::random_string;
 
-/// How much work a new hash is, in the unit of its algorithm:
+/// The work of a new hash; the allowed maximum is also what [`super::verify`] takes:
 ///
 /// | algorithm | unit | allowed | Django's |
 /// | --- | --- | --- | --- |
@@ -20,8 +19,6 @@ use crate::random::random_string;
 /// | `argon2` | passes over 100 MiB | 1 to 100 | 2 |
 /// | `bcrypt_sha256`, `bcrypt` | log2 of the rounds | 4 to 17 | 12 |
 /// | `scrypt` | log2 of n (r = 8, p = 5) | 1 to 18 | 14 |
-///
-/// The upper ends are what [`super::verify`] still takes the time for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost(u32);
 
@@ -47,8 +44,7 @@ pub enum MakeError {
     /// Plain bcrypt would have cut the password.
     #[error("bcrypt takes passwords of up to 72 bytes")]
     TooLong,
-    /// The algorithm does not take this cost: the hasher was put together from
-    /// the parts of two.
+    /// The hasher has the cost of another algorithm.
     #[error("the password hash algorithm does not allow this cost")]
     Cost,
 }
@@ -60,17 +56,16 @@ impl Hasher {
     ///
     /// One line that says the allowed range, if the cost is outside of it.
     pub fn new(algorithm: Algorithm, cost: Option<u32>) -> Result<Self, String> {
-        let range = costs(algorithm);
-        let cost = cost.unwrap_or_else(|| default_cost(algorithm));
+        let (range, default, unit) = costs(algorithm);
+        let cost = cost.unwrap_or(default);
         if range.contains(&cost) {
             let cost = Cost(cost);
-            Ok(Self { algorithm, cost })
-        } else {
-            let (low, high, unit) = (range.start(), range.end(), unit(algorithm));
-            Err(format!(
-                "{algorithm} takes a cost of {low} to {high} ({unit}), not {cost}"
-            ))
+            return Ok(Self { algorithm, cost });
         }
+        let (low, high) = range.into_inner();
+        Err(format!(
+            "{algorithm} takes a cost of {low} to {high} ({unit}), not {cost}"
+        ))
     }
 
     /// A new text for the password column, with a new salt.
@@ -101,20 +96,16 @@ impl Hasher {
         encoded.ok_or(MakeError::Cost)
     }
 
-    /// Whether Django would hash the password anew after a good login: the
-    /// algorithm or any of its parameters is not the preferred one (a higher
-    /// cost too), or the salt has less than 128 bits.
+    /// Whether Django would hash the password anew after a good login: the algorithm or
+    /// a parameter differs (a higher cost too), or the salt has less than 128 bits.
     ///
-    /// False for what has no password to hash anew: unusable, unknown, or corrupt
-    /// in the preferred algorithm.
+    /// False for a text that is unusable, unknown, or corrupt in this algorithm.
     pub fn must_update(&self, encoded: &str) -> bool {
-        let Some(algorithm) = algorithm_of(encoded) else {
-            return false;
-        };
-        if algorithm != self.algorithm {
-            return true;
+        match algorithm_of(encoded) {
+            None => false,
+            Some(algorithm) if algorithm != self.algorithm => true,
+            Some(_) => Stored::parse(encoded).is_some_and(|hash| hash.is_outdated(self.cost.0)),
         }
-        Stored::parse(encoded).is_some_and(|stored| stored.is_outdated(self.cost.0))
     }
 
     /// What a check of a new hash takes.
@@ -131,29 +122,22 @@ impl Hasher {
     }
 }
 
-fn costs(algorithm: Algorithm) -> RangeInclusive<u32> {
-    match algorithm {
-        Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => 1..=pbkdf2::MAX_ITERATIONS,
-        Algorithm::Argon2 => 1..=argon2::MAX_PASSES,
-        Algorithm::Bcrypt | Algorithm::BcryptSha256 => bcrypt::MIN_COST..=bcrypt::MAX_COST,
-        Algorithm::Scrypt => scrypt::MIN_LOG_N..=scrypt::MAX_LOG_N,
-    }
-}
-
-fn default_cost(algorithm: Algorithm) -> u32 {
-    match algorithm {
-        Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => pbkdf2::DEFAULT_ITERATIONS,
-        Algorithm::Argon2 => argon2::DEFAULT_PASSES,
-        Algorithm::Bcrypt | Algorithm::BcryptSha256 => bcrypt::DEFAULT_COST,
-        Algorithm::Scrypt => scrypt::DEFAULT_LOG_N,
-    }
-}
-
-fn unit(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => "iterations",
-        Algorithm::Argon2 => "passes",
-        Algorithm::Bcrypt | Algorithm::BcryptSha256 => "log2 of the rounds",
-        Algorithm::Scrypt => "log2 of n",
-    }
+/// The allowed range, Django's cost, and the unit.
+fn costs(algorithm: Algorithm) -> (RangeInclusive<u32>, u32, &'static str) {
+    let (low, high, default, unit) = match algorithm {
+        Algorithm::Pbkdf2Sha256 | Algorithm::Pbkdf2Sha1 => {
+            use pbkdf2::{DEFAULT_ITERATIONS, MAX_ITERATIONS};
+            (1, MAX_ITERATIONS, DEFAULT_ITERATIONS, "iterations")
+        }
+        Algorithm::Argon2 => (1, argon2::MAX_PASSES, argon2::DEFAULT_PASSES, "passes"),
+        Algorithm::Bcrypt | Algorithm::BcryptSha256 => {
+            use bcrypt::{DEFAULT_COST, MAX_COST, MIN_COST};
+            (MIN_COST, MAX_COST, DEFAULT_COST, "log2 of the rounds")
+        }
+        Algorithm::Scrypt => {
+            use scrypt::{DEFAULT_LOG_N, MAX_LOG_N, MIN_LOG_N};
+            (MIN_LOG_N, MAX_LOG_N, DEFAULT_LOG_N, "log2 of n")
+        }
+    };
+    (low..=high, default, unit)
 }

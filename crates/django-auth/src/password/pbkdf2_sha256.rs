@@ -1,15 +1,10 @@
-//! PBKDF2 (RFC 8018) with HMAC-SHA-256, of one block: what Django's default
-//! hasher does a million times.
+//! PBKDF2 (RFC 8018) with HMAC-SHA-256, of one block.
 //!
-//! An iteration is two calls of SHA-256's compression, each on a digest with the
-//! same padding behind it. The `pbkdf2` and `hmac` crates, which do the first one
-//! here, copy their buffers and pad anew for each. The compression itself is the
-//! `sha2` crate's.
-//!
-//! Why it stays: a million iterations take 79 ms here and 97 ms with the crates
-//! (`docs/performance.md`), and a login is little else. It goes as soon as a release
-//! of `pbkdf2` is within a few percent of it: [`derive()`] is then one call of
-//! `pbkdf2_hmac_array`, as the tests show.
+//! An iteration is two calls of the `sha2` crate's compression, each on a digest with
+//! the same padding. The `pbkdf2` crate copies its buffers and pads anew each time: a
+//! million iterations, most of a login, take 97 ms with it and 79 ms here
+//! (`docs/performance.md`). Once a release of it comes within a few percent, make
+//! [`derive()`] one call of `pbkdf2_hmac_array`, as in the tests.
 
 use pbkdf2::pbkdf2_hmac_array;
 use sha2::{
@@ -52,9 +47,8 @@ pub(super) fn derive(password: &[u8], salt: &[u8], iterations: u32) -> [u8; DIGE
 }
 
 fn words(bytes: &[u8; DIGEST]) -> State {
-    let (chunks, _) = bytes.as_chunks();
     let mut words = State::default();
-    for (word, chunk) in words.iter_mut().zip(chunks) {
+    for (word, chunk) in words.iter_mut().zip(bytes.as_chunks().0) {
         *word = u32::from_be_bytes(*chunk);
     }
     words
@@ -62,8 +56,7 @@ fn words(bytes: &[u8; DIGEST]) -> State {
 
 fn bytes(words: &State) -> [u8; DIGEST] {
     let mut bytes = [0; DIGEST];
-    let (chunks, _) = bytes.as_chunks_mut();
-    for (chunk, word) in chunks.iter_mut().zip(words) {
+    for (chunk, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
         *chunk = word.to_be_bytes();
     }
     bytes

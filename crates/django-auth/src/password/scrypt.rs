@@ -39,9 +39,8 @@ impl<'a> Stored<'a> {
         let r = decimal(fields.next()?)?;
         let p = decimal(fields.next()?)?;
         let hash = fields.next()?;
-        let params = (n > 1 && n.is_power_of_two())
-            .then(|| params(n.ilog2(), r, p))
-            .flatten()?;
+        let is_valid = n > 1 && n.is_power_of_two();
+        let params = is_valid.then(|| params(n.ilog2(), r, p))??;
         Some(Self { params, salt, hash })
     }
 
@@ -73,8 +72,7 @@ impl<'a> Stored<'a> {
 }
 
 fn work_of(params: &Params) -> Work {
-    let (block_size, parallelism) = (params.r(), params.p());
-    shaped(block_size, parallelism, params.log_n().into())
+    shaped(params.r(), params.p(), params.log_n().into())
 }
 
 /// `n` of that logarithm, with Django's other parameters.
@@ -92,8 +90,7 @@ fn shaped(block_size: u32, parallelism: u32, log_n: u32) -> Work {
     }
 }
 
-/// The text for the column, with Django's block size and parallelism; `None` if
-/// the work factor is not allowed.
+/// The text for the column; `None` if the work factor is not allowed.
 pub(super) fn encode(password: &str, salt: &str, log_n: u32) -> Option<String> {
     let hash = hash(password, salt, &params(log_n, BLOCK_SIZE, PARALLELISM)?)?;
     let (name, n) = (Algorithm::Scrypt, 1_u64.checked_shl(log_n)?);
@@ -105,9 +102,11 @@ pub(super) fn encode(password: &str, salt: &str, log_n: u32) -> Option<String> {
 /// `None` for what the algorithm does not allow, or is too much.
 fn params(log_n: u32, r: u32, p: u32) -> Option<Params> {
     let n = 1_u64.checked_shl(log_n)?;
-    let blocks = u64::from(r).checked_mul(n.checked_add(u64::from(p))?)?;
-    let memory = blocks.checked_mul(128)?;
-    let work = n.checked_mul(u64::from(r))?.checked_mul(u64::from(p))?;
+    let (wide_r, wide_p) = (u64::from(r), u64::from(p));
+    let memory = wide_r
+        .checked_mul(n.checked_add(wide_p)?)?
+        .checked_mul(128)?;
+    let work = n.checked_mul(wide_r)?.checked_mul(wide_p)?;
     if memory > MAX_MEMORY_BYTES || work > MAX_WORK {
         return None;
     }

@@ -13,8 +13,7 @@ pub(super) enum Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
-    /// `None` if there is nothing to check against: no hash that we know, a
-    /// corrupt one, or one that costs more than we do.
+    /// `None` if the hash is unknown, corrupt, or costs more than we do.
     pub(super) fn parse(encoded: &'a str) -> Option<Self> {
         if encoded.len() > encoded::MAX_LENGTH {
             return None;
@@ -61,7 +60,7 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// By Django's rule, for a preferred hasher of this algorithm and that cost.
+    /// By Django's rule, if this algorithm with that cost is preferred.
     pub(super) fn is_outdated(&self, cost: u32) -> bool {
         match self {
             Self::Pbkdf2(stored) => stored.is_outdated(cost),

@@ -1,16 +1,8 @@
-//! Which new passwords are taken: Django's four validators, in the order and
-//! with the messages of its default project, and some rules more.
+//! Which new passwords are accepted: Django's four validators, in the order and with
+//! the messages of its default project. Stored passwords are not judged.
 //!
-//! Only what somebody chooses from now on is judged. A password that is stored
-//! already, here or by Django, logs in whatever it is.
-//!
-//! More than Django has:
-//!
-//! - A password may not be like a name of this service either (ASVS 6.1.2).
-//! - A blank one is always refused; Django leaves that to its commands.
-//! - One of more than [`MAX_PASSWORD_BYTES`] is refused before any work.
-//!
-//! A password is judged as it is typed, and never trimmed or cut.
+//! Unlike Django, it also refuses a password that is like a name of this service (ASVS
+//! 6.1.2), blank, or longer than [`MAX_PASSWORD_BYTES`]. Nothing is trimmed or cut.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -18,12 +10,10 @@ use std::sync::LazyLock;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup, NumericType};
 use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
 
-/// Longer passwords are never hashed: Django would, and that is a free way to keep a
-/// server busy.
+/// Longer passwords are never hashed, as they would keep a server busy.
 pub const MAX_PASSWORD_BYTES: usize = 4096;
 
-/// In lower case, in order; see `data/README.md`. Only who sets a password makes
-/// the list.
+/// In lower case, sorted; see `data/README.md`. Made when a password is first set.
 static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| {
     include_str!("../../data/common_passwords.txt")
         .lines()
@@ -77,8 +67,7 @@ pub enum Problem {
 }
 
 impl Policy {
-    /// At least `min_length` characters (code points), and unlike the names of
-    /// the service.
+    /// At least `min_length` code points, and unlike the service's names.
     pub fn new(min_length: usize, service_names: Vec<String>) -> Self {
         Self {
             min_length,
@@ -91,8 +80,7 @@ impl Policy {
         self.min_length
     }
 
-    /// All that is wrong with this password for this user; nothing if it may
-    /// be set.
+    /// All that is wrong with this password for this user.
     pub fn problems(&self, password: &str, owner: &Owner<'_>) -> Vec<Problem> {
         if password.len() > MAX_PASSWORD_BYTES {
             return vec![Problem::TooLong];
@@ -101,18 +89,14 @@ impl Policy {
             return vec![Problem::Blank];
         }
         let lower = password.to_lowercase();
+        let is_short = password.chars().count() < self.min_length;
+        let is_common = COMMON.binary_search(&strip(&lower)).is_ok();
+        let is_numeric = password.chars().all(is_digit);
         [
             self.like_a_name(&lower, owner).map(Problem::TooSimilar),
-            (password.chars().count() < self.min_length)
-                .then_some(Problem::TooShort(self.min_length)),
-            COMMON
-                .binary_search(&strip(&lower))
-                .is_ok()
-                .then_some(Problem::TooCommon),
-            password
-                .chars()
-                .all(is_digit)
-                .then_some(Problem::EntirelyNumeric),
+            is_short.then_some(Problem::TooShort(self.min_length)),
+            is_common.then_some(Problem::TooCommon),
+            is_numeric.then_some(Problem::EntirelyNumeric),
         ]
         .into_iter()
         .flatten()
@@ -151,17 +135,15 @@ struct Counts {
 impl Counts {
     fn of(text: &str) -> Self {
         let mut of = HashMap::new();
-        let mut length = 0;
         for c in text.chars() {
             *of.entry(c).or_default() += 1;
-            length += 1;
         }
+        let length = text.chars().count();
         Self { of, length }
     }
 
-    /// `quick_ratio` of Python's `SequenceMatcher`, 0 to 1: the share of the
-    /// characters that both texts have, in whatever order. One of them must not
-    /// be empty.
+    /// `quick_ratio` of Python's `SequenceMatcher`, 0 to 1: the share of characters in
+    /// both texts, in any order. One text must not be empty.
     fn ratio(&self, other: &Self) -> f64 {
         let in_both = |(c, count): (&char, &usize)| other.of.get(c).map_or(0, |n| *n.min(count));
         let matches: usize = self.of.iter().map(in_both).sum();
@@ -169,14 +151,12 @@ impl Counts {
     }
 }
 
-/// Without the white space at both ends, as Python sees it: four control
-/// characters more than Unicode does.
+/// Python's `strip`: four control characters more than Unicode's white space.
 fn strip(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
 }
 
-/// `\w` in Python: a letter or number, but no mark, where Rust's
-/// `is_alphanumeric` takes some.
+/// `\w` in Python: a letter or number; Rust's `is_alphanumeric` takes some marks too.
 fn is_word(c: char) -> bool {
     const CATEGORIES: CodePointMapDataBorrowed<'static, GeneralCategory> = CodePointMapData::new();
     let category = CATEGORIES.get(c);

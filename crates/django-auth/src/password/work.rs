@@ -2,16 +2,14 @@
 
 use argon2::Algorithm as Variety;
 
-/// Hash work of one kind, in which amounts add up: 600,000 iterations of PBKDF2 and
-/// 400,000 more are a million.
+/// Hash work of one kind, whose amounts add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// Counted in iterations.
     Pbkdf2Sha256,
     /// Counted in iterations.
     Pbkdf2Sha1,
-    /// Counted in rounds, of which each step of the cost doubles the number.
-    /// Plain or over a digest, it is the same work.
+    /// Counted in rounds, 2 to the cost; plain or over a digest.
     Bcrypt,
     /// Counted in passes over the memory.
     Argon2(Argon2Shape),
@@ -19,7 +17,7 @@ pub(super) enum Family {
     Scrypt(ScryptShape),
 }
 
-/// What makes a pass over the memory as expensive as another.
+/// What one pass over the memory costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Argon2Shape {
     pub(super) variety: Variety,
@@ -28,7 +26,7 @@ pub(super) struct Argon2Shape {
     pub(super) lanes: u32,
 }
 
-/// What makes one unit of `n` as expensive as another.
+/// What one unit of `n` costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ScryptShape {
     pub(super) block_size: u32,
@@ -43,7 +41,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// Roughly how long it takes one core of a server of today.
+    /// Roughly, on one core of today's servers.
     pub fn nanos(&self) -> u64 {
         let each = match self.family {
             Family::Pbkdf2Sha256 | Family::Pbkdf2Sha1 => 120,
@@ -57,8 +55,7 @@ impl Work {
     }
 }
 
-/// Calls `run` with each power of two that an amount is made of, by its
-/// logarithm: where each step of the cost doubles the work, they add up to it.
+/// Calls `run` with the logarithm of each power of two that makes up `amount`.
 pub(super) fn by_doublings(amount: u64, run: impl FnMut(u32)) {
     (0..u64::BITS)
         .filter(|step| amount >> step & 1 == 1)
@@ -67,11 +64,11 @@ pub(super) fn by_doublings(amount: u64, run: impl FnMut(u32)) {
 
 #[cfg(test)]
 thread_local! {
-    /// The work that this thread has really done.
+    /// The work that this thread has done.
     pub(super) static DONE: std::cell::RefCell<Vec<Work>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// Called wherever hash work is done, so that tests can count it.
+/// For tests: counts the hash work.
 #[inline]
 pub(super) fn count(work: impl FnOnce() -> Work) {
     #[cfg(test)]

@@ -1,8 +1,6 @@
-//! The hash work of a refusal: the same whatever the user's stored hash is made of.
-//!
-//! A [`Workload`] has, for each kind of work that the database holds, the most that
-//! one of its hashes takes. A refused login does all of that: first what the user's
-//! own hash takes, then the rest.
+//! The hash work of a refusal, which is the same for all users: for each kind of work
+//! that the database holds, the most that one of its hashes takes. A refused login
+//! first checks the user's own hash, then does the rest.
 
 use super::hasher::Hasher;
 use super::stored::Stored;
@@ -14,8 +12,7 @@ const FAMILIES: usize = 8;
 const MOST_NANOS: u64 = 3_000_000_000;
 
 impl Work {
-    /// What a check of that password column's text takes; `None` if there is
-    /// nothing to check against, and so no work.
+    /// What a check of that password column's text takes; `None` if it holds no hash.
     pub fn of(encoded: &str) -> Option<Self> {
         Stored::parse(encoded).map(|stored| stored.work())
     }
@@ -33,27 +30,20 @@ impl Workload {
 
     /// Whether a check of that much is within it.
     pub fn covers(&self, work: Work) -> bool {
-        self.0
-            .iter()
-            .any(|most| most.family == work.family && most.amount >= work.amount)
+        let mut each = self.0.iter();
+        each.any(|most| most.family == work.family && most.amount >= work.amount)
     }
 
-    /// The same, with a check of that much within it.
-    ///
-    /// `false` if that would be too much: such a user's refusals take their own
-    /// time.
+    /// Adds a check of that much; `false` if that would be too much, and such a user's
+    /// refusals take their own time.
     pub fn include(&mut self, work: Work) -> bool {
         if self.covers(work) {
             return true;
         }
-        let others = self
-            .0
-            .iter()
-            .skip(1)
-            .filter(|most| most.family != work.family);
-        let nanos: u64 = others
-            .map(Work::nanos)
-            .fold(work.nanos(), u64::saturating_add);
+        let others = self.0.iter().skip(1);
+        let others = others.filter(|most| most.family != work.family);
+        let others = others.map(Work::nanos);
+        let nanos = others.fold(work.nanos(), u64::saturating_add);
         let known = self.0.iter().position(|most| most.family == work.family);
         if nanos > MOST_NANOS || (known.is_none() && self.0.len() >= FAMILIES) {
             return false;
@@ -69,11 +59,10 @@ impl Workload {
     pub(super) fn rest(&self, done: Option<Work>) -> impl Iterator<Item = Work> {
         self.0.iter().map(move |most| {
             let same = done.filter(|done| done.family == most.family);
+            let done = same.map_or(0, |done| done.amount);
             Work {
                 family: most.family,
-                amount: most
-                    .amount
-                    .saturating_sub(same.map_or(0, |done| done.amount)),
+                amount: most.amount.saturating_sub(done),
             }
         })
     }
