@@ -34,8 +34,7 @@ use crate::routes::{self, Services};
 use crate::settings::Settings;
 use crate::telemetry::RequestSpan;
 
-/// A connection that is being closed is read for so long, lest the client lose
-/// the answer.
+/// How long a connection that closes is still read, so that the client gets the answer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a hashing thread keeps its memory when no login comes.
 const HASHING_IDLE: Duration = Duration::from_secs(10);
@@ -79,7 +78,7 @@ impl Application {
         Self::build_with_clock(settings, Clock::system())
     }
 
-    /// The same, with a clock that somebody else can move.
+    /// The same, with a clock that a test can move.
     pub fn build_with_clock(settings: &Settings, clock: Clock) -> Result<Self, StartError> {
         // A port that is taken is found out before anything is changed.
         let bind_error = |reason| StartError::Bind {
@@ -130,8 +129,7 @@ impl Application {
         self.server.handle()
     }
 
-    /// Answers requests until SIGTERM or Ctrl-C, and then finishes those that
-    /// are being answered.
+    /// Answers requests until SIGTERM or Ctrl-C, then finishes those in flight.
     pub async fn run_until_stopped(self) -> std::io::Result<()> {
         let handle = self.server.handle();
         let _upkeep = upkeep::start(&self.auth);
@@ -149,7 +147,12 @@ fn serve(
     listener: TcpListener,
     address: SocketAddr,
 ) -> std::io::Result<Server> {
-    let (timeouts, header_timeout) = (timeouts(settings), settings.server.header_timeout);
+    let header_timeout = settings.server.header_timeout;
+    let timeouts = Timeouts {
+        // Once for the request to come, and once for its answer.
+        busy: settings.server.request_timeout * 2,
+        idle: settings.server.keep_alive,
+    };
     let builder = Server::build()
         .workers(settings.server.workers.get())
         .max_concurrent_connections(settings.server.max_connections.get() / settings.server.workers)
@@ -180,14 +183,6 @@ fn serve(
     Ok(listening?.run())
 }
 
-fn timeouts(settings: &Settings) -> Timeouts {
-    Timeouts {
-        // Once for the request to come, and once for its answer.
-        busy: settings.server.request_timeout * 2,
-        idle: settings.server.keep_alive,
-    }
-}
-
 /// Opens the database of these settings, migrated.
 pub fn open(settings: &Settings) -> Result<Database, StartError> {
     let (url, users) = (&settings.database.url, &settings.database.user_table);
@@ -203,7 +198,7 @@ pub fn open(settings: &Settings) -> Result<Database, StartError> {
     Ok(Database::open(url, &setup, pool)?)
 }
 
-/// What the rules go by.
+/// The part of the settings that [`Auth`] takes.
 pub fn auth_config(settings: &Settings) -> auth::Config {
     auth::Config {
         secret_keys: settings.secret_keys.clone(),
@@ -225,6 +220,8 @@ pub fn auth_config(settings: &Settings) -> auth::Config {
 
 fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAddr) -> Services {
     let age = auth.sessions.age().as_secs();
+    let is_https = public_url.scheme() == "https";
+    let hosts = AllowedHosts::new(&settings.http.allowed_hosts, public_url, address);
     Services {
         auth: web::Data::new(auth),
         csrf: web::Data::new(Csrf {
@@ -232,21 +229,17 @@ fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAd
             trusted_origins: settings.http.trusted_origins.clone(),
             cors_origins: settings.http.cors_origins.clone(),
         }),
-        hosts: web::Data::new(AllowedHosts::new(
-            &settings.http.allowed_hosts,
-            public_url,
-            address,
-        )),
+        hosts: web::Data::new(hosts),
         proxies: web::Data::new(TrustedProxies(settings.http.trusted_proxies.clone())),
         limits: web::Data::new(Limits {
             headers: settings.server.max_headers,
             body: settings.server.max_body,
             timeout: settings.server.request_timeout,
         }),
-        server: web::Data::new(ServerState::new(public_url.scheme() == "https")),
+        server: web::Data::new(ServerState::new(is_https)),
         session_cookie: web::Data::new(SessionCookie {
             name: settings.http.session_cookie.clone(),
-            secure: public_url.scheme() == "https",
+            secure: is_https,
             max_age: i64::try_from(age).unwrap_or(i64::MAX),
             key: Key::generate(),
         }),

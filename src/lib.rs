@@ -1,22 +1,13 @@
-//! Portcullis: a login service that gives a cookie session and an API token in
-//! one step, on Django's own tables.
-//!
-//! Calls go one way, and a test says so:
+//! Portcullis: a login service that gives a cookie session and an API token in one step,
+//! on Django's own tables. Calls go one way, and a test fails otherwise:
 //!
 //! ```text
-//! routes -> handlers -> auth -> models -> db -> crates/django-auth
-//!              http
+//! main -> cli -> app -> routes -> handlers -> http -> auth -> models -> db
+//!                                                       \
+//!           settings, telemetry: beside cli and app      crates/django-auth
 //! ```
 //!
-//! - [`app`]: the server as a value
-//! - [`routes`]: the one route table
-//! - [`handlers`]: thin: typed input, one verb of [`auth`], a response
-//! - [`http`]: what handlers need to speak HTTP
-//! - [`auth`]: the rules
-//! - [`models`]: one file a table
-//! - [`db`]: connections, transactions, migrations
-//! - [`django_auth`], a crate of its own: Django's formats and hashes, as pure functions
-//! - [`settings`], [`telemetry`], [`cli`]: around them
+//! docs/ARCHITECTURE.md says what each layer holds, and what it may not do.
 
 // Not in Cargo.toml, where they would hold for the tests as well.
 #![warn(

@@ -48,7 +48,13 @@ pub fn configure(services: &Services) -> impl FnOnce(&mut web::ServiceConfig) + 
     move |app| {
         ops::mount(app);
         routes(app, &services);
-        share(app, services);
+        app.app_data(services.auth)
+            .app_data(services.csrf)
+            .app_data(services.hosts)
+            .app_data(services.proxies)
+            .app_data(services.limits)
+            .app_data(services.server)
+            .app_data(services.session_cookie);
     }
 }
 
@@ -62,14 +68,12 @@ fn routes(app: &mut web::ServiceConfig, services: &Services) {
         .wrap(from_fn(cookie::translate));
     let origins = &services.csrf.cors_origins;
     let has_cors = !origins.is_empty();
+    let tidy_cors = from_fn(cors::without_idle_headers);
     let for_our_hosts = api::mount_for_tokens(web::scope(""))
         .service(with_sessions)
         .wrap(from_fn(limits::enforce))
         .wrap(Condition::new(has_cors, cors::allow(origins)))
-        .wrap(Condition::new(
-            has_cors,
-            from_fn(cors::without_idle_headers),
-        ))
+        .wrap(Condition::new(has_cors, tidy_cors))
         .wrap(from_fn(host::check));
     app.service(for_our_hosts);
 }
@@ -84,14 +88,4 @@ fn sessions(services: &Services) -> SessionMiddleware<DjangoSessionStore> {
         .cookie_content_security(CookieContentSecurity::Signed)
         .session_lifecycle(PersistentSession::default().session_ttl(age))
         .build()
-}
-
-fn share(app: &mut web::ServiceConfig, services: Services) {
-    app.app_data(services.auth)
-        .app_data(services.csrf)
-        .app_data(services.hosts)
-        .app_data(services.proxies)
-        .app_data(services.limits)
-        .app_data(services.server)
-        .app_data(services.session_cookie);
 }

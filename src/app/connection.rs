@@ -1,11 +1,10 @@
 //! A client's stream, with the limits that actix-http does not have.
 //!
-//! actix-http limits the time of a connection's first head only. A client that
-//! dribbles its second head, or a body that nobody reads, or does not take its
-//! answers, would hold its connection for ever: here it is cut.
+//! actix-http limits the time of a connection's first head only. Here a client is cut off
+//! that dribbles its second head or an unread body, or does not take its answers.
 //!
-//! At a stop actix-http throws away every request that no handler has seen, though
-//! its bytes are there. So the stream reports its end itself, between two requests.
+//! At a stop actix-http drops every received request that no handler has seen. So the
+//! stream reports its end itself, between two requests.
 
 use std::future::Future;
 use std::io;
@@ -18,8 +17,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// An interim response: the request is still to be answered.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-/// How exactly time is measured: one timer for each connection, since one for
-/// each request costs more.
+/// The precision of timeouts: a timer for each connection costs less than for each
+/// request.
 const TICK: Duration = Duration::from_secs(1);
 
 /// How long a connection may take.
@@ -41,8 +40,8 @@ enum State {
     Idle,
 }
 
-/// A stream that fails when the client is too slow, and ends when the client was
-/// idle for too long, or at a stop as soon as it is not busy.
+/// A stream that fails when the client is too slow, and ends when the client was idle for
+/// too long, or at a stop as soon as it is not busy.
 pub struct Connection<S> {
     stream: S,
     timeouts: Timeouts,

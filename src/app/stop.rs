@@ -1,9 +1,8 @@
 //! How the server stops without failing a request.
 //!
-//! SIGTERM comes from another program, and there may be a proxy: `/readyz` and
-//! `Connection: close` tell it first, while everything is still answered. Ctrl-C
-//! comes from a terminal, and skips that. Then requests in flight finish. A second
-//! signal ends the process at once.
+//! SIGTERM may come with a proxy in front: `/readyz` and `Connection: close` tell it
+//! first, while everything is still answered. Ctrl-C, from a terminal, skips that. Then
+//! requests in flight finish. A second signal ends the process at once.
 
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
-//! Cross-site request forgery: Django's cookie and token, and the browser's
-//! own word (`Origin`, `Sec-Fetch-Site`) on where a request comes from.
+//! Cross-site request forgery: Django's cookie and token, and the browser's own word
+//! (`Origin`, `Sec-Fetch-Site`) on where a request comes from.
 
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::Method;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN, REFERER};
-use actix_web::{HttpMessage, HttpResponse, web};
+use actix_web::{HttpMessage, HttpResponse};
 use url::Url;
 
 use super::request::cookies::RequestCookies;
-use super::request::{body, payload};
+use super::request::{body, is_within, payload, shared};
 use super::response::error::ApiError;
 use super::response::set_cookie::SetCookie;
 use django_auth::csrf::{COOKIE_NAME, FIELD_NAME, check_format, mask, matches, new_secret};
@@ -50,11 +50,10 @@ impl Csrf {
     pub fn site(&self, headers: &HeaderMap) -> Site {
         if let Some(origin) = headers.get(ORIGIN) {
             let origin = origin.to_str().unwrap_or_default();
-            return if self.trusts(origin, headers) || self.cors_origins.iter().any(|o| o == origin)
-            {
-                Site::Ours
-            } else {
-                Site::Foreign
+            let is_cors = self.cors_origins.iter().any(|known| known == origin);
+            return match is_cors || self.trusts(origin, headers) {
+                true => Site::Ours,
+                false => Site::Foreign,
             };
         }
         match headers.get(SEC_FETCH_SITE).map(|value| value.as_bytes()) {
@@ -80,13 +79,11 @@ impl Csrf {
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), String> {
         if let Some(origin) = headers.get(ORIGIN) {
             let origin = String::from_utf8_lossy(origin.as_bytes());
-            return if self.trusts(&origin, headers) {
-                Ok(())
-            } else {
-                Err(format!(
-                    "Origin checking failed - {origin} does not match any trusted origins."
-                ))
-            };
+            if self.trusts(&origin, headers) {
+                return Ok(());
+            }
+            let reason = format!("{origin} does not match any trusted origins.");
+            return Err(format!("Origin checking failed - {reason}"));
         }
         if self.is_https() {
             self.check_referer(headers)
@@ -116,27 +113,20 @@ impl Csrf {
         }
     }
 
-    /// Whether an origin is ours or trusted: equal to the letter, or under a
-    /// wildcard, which takes the domain itself too.
+    /// Whether an origin is ours or trusted: equal, or under a wildcard or its very
+    /// domain.
     fn trusts(&self, origin: &str, headers: &HeaderMap) -> bool {
-        let own = headers
-            .get(HOST)
-            .and_then(|host| host.to_str().ok())
-            .map(|host| format!("{}://{host}", self.public_url.scheme()));
+        let own = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let own = own.map(|host| format!("{}://{host}", self.public_url.scheme()));
+        let fits = |trusted: &String| match trusted.split_once("*.") {
+            None => trusted == origin,
+            Some((scheme, domain)) => origin
+                .strip_prefix(scheme)
+                .is_some_and(|host| is_within(host, domain)),
+        };
         own.as_deref() == Some(origin)
             || self.public_url.origin().ascii_serialization() == origin
-            || self
-                .trusted_origins
-                .iter()
-                .any(|trusted| match trusted.split_once("*.") {
-                    None => trusted == origin,
-                    Some((scheme, domain)) => origin.strip_prefix(scheme).is_some_and(|host| {
-                        host == domain
-                            || host
-                                .strip_suffix(domain)
-                                .is_some_and(|rest| rest.ends_with('.'))
-                    }),
-                })
+            || self.trusted_origins.iter().any(fits)
     }
 }
 
@@ -147,9 +137,8 @@ fn check_token(
 ) -> Result<(), String> {
     let cookie = cookie.ok_or("CSRF cookie not set.")?;
     check_format(cookie).map_err(|error| format!("CSRF cookie {error}"))?;
-    let header = headers
-        .get(HEADER)
-        .map(|value| value.to_str().unwrap_or("?"));
+    let header = headers.get(HEADER);
+    let header = header.map(|value| value.to_str().unwrap_or("?"));
     let field = field.filter(|text| !text.is_empty());
     let (sent, source) = match (field, header) {
         (Some(field), _) => (field, "POST"),
@@ -164,8 +153,8 @@ fn check_token(
     }
 }
 
-/// Django's check of a write that a session authenticates. The token may be in a
-/// form, so the body is read, and put back for the handler.
+/// Django's check of a write that a session authenticates. The token may be in a form, so
+/// this reads the body, and puts it back for the handler.
 pub async fn check(request: &mut ServiceRequest) -> Result<(), ApiError> {
     let mut field = None;
     if request.method() == Method::POST && body::is_form(request.headers()) {
@@ -175,35 +164,29 @@ pub async fn check(request: &mut ServiceRequest) -> Result<(), ApiError> {
         request.set_payload(Payload::from(bytes));
     }
     let cookie = RequestCookies::from_extensions(request).csrf;
-    policy(request)?.check(request.headers(), cookie.as_deref(), field.as_deref())
+    let policy = shared::<Csrf>(request.request())?;
+    policy.check(request.headers(), cookie.as_deref(), field.as_deref())
 }
 
 /// Refuses a login that a page of another site has sent.
 pub fn forbid_other_sites(request: &ServiceRequest) -> Result<(), ApiError> {
-    match policy(request)?.site(request.headers()) {
+    let policy = shared::<Csrf>(request.request())?;
+    let reason = "CSRF Failed: a page of another site may not log in here.";
+    match policy.site(request.headers()) {
         Site::Ours | Site::Unknown => Ok(()),
-        Site::Foreign => Err(ApiError::Forbidden(
-            "CSRF Failed: a page of another site may not log in here.".to_owned(),
-        )),
+        Site::Foreign => Err(ApiError::Forbidden(reason.to_owned())),
     }
 }
 
-/// Whether no other site can have made a browser send this request: it has no
-/// CSRF cookie, and does not say where it comes from.
+/// Whether no other site can have made a browser send this request: it has no CSRF
+/// cookie, and does not say where it comes from.
 pub fn is_program(request: &ServiceRequest) -> Result<bool, ApiError> {
+    let policy = shared::<Csrf>(request.request())?;
     let has_cookie = RequestCookies::from_extensions(request).csrf.is_some();
-    Ok(!has_cookie && policy(request)?.site(request.headers()) == Site::Unknown)
+    Ok(!has_cookie && policy.site(request.headers()) == Site::Unknown)
 }
 
-fn policy(request: &ServiceRequest) -> Result<&Csrf, ApiError> {
-    request
-        .app_data::<web::Data<Csrf>>()
-        .map(|csrf| csrf.get_ref())
-        .ok_or(ApiError::Unavailable)
-}
-
-/// Gives the browser a new secret, as Django does at each login: a token that
-/// was known before the login is void after it.
+/// Gives the browser a new secret, as Django does at each login: it voids older tokens.
 pub fn rotate(headers: &mut HeaderMap, csrf: &Csrf) {
     give(headers, &new_secret(&mut rand::rng()), csrf);
 }

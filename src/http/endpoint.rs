@@ -1,5 +1,5 @@
-//! What is fixed about an endpoint. The route tables are lists of these; the
-//! routes, the answer to OPTIONS and the access test are all made from them.
+//! What is fixed about an endpoint. The route tables are lists of these; the routes, the
+//! answer to OPTIONS and the access test are made from them.
 
 use actix_web::http::Method;
 use actix_web::{Resource, Route, guard, web};
@@ -15,7 +15,8 @@ pub enum Permission {
     LoggedIn,
 }
 
-/// An endpoint of the API, as DRF has them: its middleware is [`super::middleware::view`].
+/// An endpoint of the API, as DRF has them: its middleware is
+/// [`super::middleware::view`].
 #[derive(Debug)]
 pub struct View {
     /// The name in the answer to OPTIONS.
@@ -70,14 +71,11 @@ pub fn spellings(path: &str) -> impl Iterator<Item = &str> {
     [path, bare].into_iter().filter(|path| !path.is_empty())
 }
 
-/// One resource for each spelling of a path: actix-web matches lists of paths
-/// by regular expressions.
+/// One resource for each spelling: actix-web matches lists of paths by regular
+/// expressions.
 pub fn resources(path: &'static str, routes: fn() -> Vec<Route>) -> impl Iterator<Item = Resource> {
-    spellings(path).map(move |path| {
-        routes()
-            .into_iter()
-            .fold(web::resource(path), Resource::route)
-    })
+    let routes = move || routes().into_iter();
+    spellings(path).map(move |path| routes().fold(web::resource(path), Resource::route))
 }
 
 /// A route for GET, and for HEAD, whose answer goes out without its body.

@@ -60,8 +60,8 @@ pub fn mount(scope: Scope) -> Scope {
     })
 }
 
-/// Adds the views that only read, for programs that bring a token and no cookie.
-/// Outside of the sessions' middleware: this is what other services ask all day.
+/// Adds the views that only read, for programs that bring a token and no cookie: outside
+/// of the sessions' middleware, since other services ask this all day.
 pub fn mount_for_tokens(scope: Scope) -> Scope {
     let reads = views().filter(|(view, _)| view.only_reads());
     reads.fold(scope, |scope, (view, resource)| {

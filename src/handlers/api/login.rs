@@ -1,6 +1,5 @@
 //! Logging in: the reference app's `LoginView`.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
@@ -10,13 +9,8 @@ use crate::http::response::error::ApiError;
 use crate::http::response::json;
 use crate::http::session::browser_session::BrowserSession;
 
-/// `POST /api/v1/login/` and `POST /login/`: a token and a session in one step.
-///
-/// # Errors
-///
-/// 400 `{"error":"Invalid credentials"}` for every login that is refused; 429
-/// after too many of them; 503 while the hashing queue is full or the database
-/// does not answer.
+/// `POST /api/v1/login/` and `POST /login/`: a token and a session in one step. Every
+/// refused login gets the same 400.
 pub async fn submit_login(
     auth: web::Data<Auth>,
     session: BrowserSession,
@@ -28,6 +22,5 @@ pub async fn submit_login(
         .log_in(&credentials, session.key().cloned(), &client)
         .await?;
     let answer = json!({"message": "user logged in", "token": login.token.expose()});
-    let response = json::response(StatusCode::OK, &answer);
-    Ok(session.start(response, &login, &client))
+    Ok(session.start(json::ok(&answer), &login, &client))
 }

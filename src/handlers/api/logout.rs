@@ -1,6 +1,5 @@
 //! Logging out: the reference app's `LogoutView`.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
@@ -10,8 +9,8 @@ use crate::http::response::error::ApiError;
 use crate::http::response::json;
 use crate::http::session::browser_session::BrowserSession;
 
-/// `POST /api/v1/logout/` and `POST /logout/`: the token and the session end
-/// together. The body is not read.
+/// `POST /api/v1/logout/` and `POST /logout/`: ends the token and the session; reads no
+/// body.
 pub async fn submit_logout(
     auth: web::Data<Auth>,
     user: CurrentUser,
@@ -21,6 +20,5 @@ pub async fn submit_logout(
     auth.log_out(&user.user, session.give_up_key(), &client)
         .await?;
     session.end();
-    let answer = json!({"message": "Logged out successfully"});
-    Ok(json::response(StatusCode::OK, &answer))
+    Ok(json::ok(&json!({"message": "Logged out successfully"})))
 }

@@ -1,8 +1,7 @@
 //! DRF's own `obtain_auth_token`, with its own messages.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::auth::{Auth, AuthError, Client, Credentials};
 use crate::http::request::body::Body;
@@ -11,11 +10,8 @@ use crate::http::response::json;
 
 const BAD_LOGIN: &str = "Unable to log in with provided credentials.";
 
-/// `POST /api-token-auth/`: the user's token, and no session.
-///
-/// # Errors
-///
-/// 400 with DRF's field errors, or `non_field_errors` for a refused login.
+/// `POST /api-token-auth/`: the user's token, and no session; or 400 with DRF's field
+/// errors, or `non_field_errors` for a refused login.
 pub async fn obtain_token(
     auth: web::Data<Auth>,
     client: Client,
@@ -23,10 +19,7 @@ pub async fn obtain_token(
 ) -> Result<HttpResponse, ApiError> {
     let credentials = validate(&body)?;
     match auth.obtain_token(&credentials, &client).await {
-        Ok(token) => Ok(json::response(
-            StatusCode::OK,
-            &json!({"token": token.expose()}),
-        )),
+        Ok(token) => Ok(json::ok(&json!({"token": token.expose()}))),
         Err(AuthError::InvalidCredentials) => Err(non_field_error(BAD_LOGIN)),
         Err(error) => Err(error.into()),
     }
@@ -37,34 +30,27 @@ fn non_field_error(message: &str) -> ApiError {
 }
 
 fn validate(body: &Body) -> Result<Credentials, ApiError> {
-    if let Body::Json(value) = body {
-        let kind = match value {
-            Value::Object(_) => None,
-            Value::Null => return Err(non_field_error("No data provided")),
-            Value::Array(_) => Some("list"),
-            Value::String(_) => Some("str"),
-            Value::Bool(_) => Some("bool"),
-            Value::Number(number) if number.is_f64() => Some("float"),
-            Value::Number(_) => Some("int"),
-        };
-        if let Some(kind) = kind {
-            return Err(non_field_error(&format!(
-                "Invalid data. Expected a dictionary, but got {kind}."
-            )));
-        }
+    let kind = match body {
+        Body::Form(_) | Body::Json(Value::Object(_)) => None,
+        Body::Json(Value::Null) => return Err(non_field_error("No data provided")),
+        Body::Json(Value::Array(_)) => Some("list"),
+        Body::Json(Value::String(_)) => Some("str"),
+        Body::Json(Value::Bool(_)) => Some("bool"),
+        Body::Json(Value::Number(number)) if number.is_f64() => Some("float"),
+        Body::Json(Value::Number(_)) => Some("int"),
+    };
+    if let Some(kind) = kind {
+        let reason = format!("Invalid data. Expected a dictionary, but got {kind}.");
+        return Err(non_field_error(&reason));
     }
     let username = char_field(body.get("username"), true);
     let password = char_field(body.get("password"), false);
     match (username, password) {
         (Ok(username), Ok(password)) => Ok(Credentials::new(Some(username), Some(password))),
         (username, password) => {
-            let mut errors = Map::new();
-            for (name, result) in [("username", username), ("password", password)] {
-                if let Err(message) = result {
-                    errors.insert(name.to_owned(), json!([message]));
-                }
-            }
-            Err(ApiError::BadRequest(Value::Object(errors)))
+            let errors = [("username", username.err()), ("password", password.err())];
+            let errors = errors.map(|(name, error)| Some((name.to_owned(), json!([error?]))));
+            Err(ApiError::BadRequest(errors.into_iter().flatten().collect()))
         }
     }
 }

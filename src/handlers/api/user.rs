@@ -1,7 +1,6 @@
 //! The user: DRF's serializer of it.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use serde::Serialize;
 
 use crate::http::request::current_user::CurrentUser;
@@ -26,5 +25,5 @@ pub async fn show_user(user: CurrentUser) -> HttpResponse {
         first_name: &user.first_name,
         last_name: &user.last_name,
     };
-    json::response(StatusCode::OK, &body)
+    json::ok(&body)
 }

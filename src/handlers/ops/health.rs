@@ -1,16 +1,14 @@
 //! Is the service up, and can it work?
 
-use actix_web::http::header::{HeaderValue, RETRY_AFTER};
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::{HttpResponse, HttpResponseBuilder, web};
 
 use crate::auth::Auth;
 use crate::http::middleware::server_state::ServerState;
 
 /// `GET /healthz`: the process is up.
 pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/plain; charset=utf-8")
-        .body("ok\n")
+    plain(HttpResponse::Ok(), "ok\n")
 }
 
 /// `GET /readyz`: the database answers, and the server goes on; else 503.
@@ -19,9 +17,7 @@ pub async fn readyz(auth: web::Data<Auth>, server: web::Data<ServerState>) -> Ht
         return not_ready("stopping\n");
     }
     match auth.ping().await {
-        Ok(()) => HttpResponse::Ok()
-            .content_type("text/plain; charset=utf-8")
-            .body("ready\n"),
+        Ok(()) => plain(HttpResponse::Ok(), "ready\n"),
         Err(error) => {
             tracing::warn!(%error, "not ready");
             not_ready("the database does not answer\n")
@@ -30,8 +26,13 @@ pub async fn readyz(auth: web::Data<Auth>, server: web::Data<ServerState>) -> Ht
 }
 
 fn not_ready(reason: &'static str) -> HttpResponse {
-    HttpResponse::ServiceUnavailable()
+    let mut response = HttpResponse::ServiceUnavailable();
+    response.insert_header((RETRY_AFTER, "1"));
+    plain(response, reason)
+}
+
+fn plain(mut response: HttpResponseBuilder, text: &'static str) -> HttpResponse {
+    response
         .content_type("text/plain; charset=utf-8")
-        .insert_header((RETRY_AFTER, HeaderValue::from_static("1")))
-        .body(reason)
+        .body(text)
 }

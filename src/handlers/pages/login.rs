@@ -20,8 +20,7 @@ pub struct LoginQuery {
     next: String,
 }
 
-/// `GET /login/`: the form, also for someone who is logged in and wants to
-/// change users.
+/// `GET /login/`: the form, also for a user who is logged in and wants to be another.
 pub async fn show_login(
     session: BrowserSession,
     query: Option<web::Query<LoginQuery>>,
@@ -30,8 +29,7 @@ pub async fn show_login(
     form(StatusCode::OK, &session, &next, "", None)
 }
 
-/// `POST /login/` from the form: on to `next`, or the form again with one
-/// error that does not say what was wrong.
+/// `POST /login/` from the form: on to `next`, or the form again with one error for all.
 pub async fn submit_login(
     auth: web::Data<Auth>,
     session: BrowserSession,

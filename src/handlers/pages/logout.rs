@@ -1,7 +1,7 @@
 //! The button that logs out.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CLEAR_SITE_DATA, HeaderValue};
 use actix_web::{HttpResponse, web};
 
 use crate::auth::{Auth, Client};
@@ -10,10 +10,7 @@ use crate::http::response::error::ApiError;
 use crate::http::response::pages::{SignedOutPage, html};
 use crate::http::session::browser_session::BrowserSession;
 
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-
-/// `POST /logout/` from a page. Someone who is logged out already sees the
-/// same page.
+/// `POST /logout/` from a page: the same page for a browser that is logged out already.
 pub async fn submit_logout(
     auth: web::Data<Auth>,
     user: Option<CurrentUser>,

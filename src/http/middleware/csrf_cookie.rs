@@ -1,5 +1,5 @@
-//! Replaces a CSRF cookie that cannot be a secret, as Django does with every
-//! answer: its browser could never write again.
+//! Replaces a CSRF cookie that cannot be a secret, as Django does with every answer: its
+//! browser could never write again.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::HOST;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HOST, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, web};
 use url::Url;
 
-/// Django's own page for it, to the byte.
-const PAGE: &str = "\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>Bad Request (400)</title>\n</head>\n<body>\n  <h1>Bad Request (400)</h1><p></p>\n</body>\n</html>\n";
+use crate::http::request::is_within;
+use crate::http::response::pages;
 
 /// The middleware: one `Host` header, well-formed and allowed, or 400.
 pub async fn check(
@@ -18,40 +19,28 @@ pub async fn check(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let headers: Vec<_> = request.headers().get_all(HOST).collect();
-    let is_ours = match headers.as_slice() {
-        [host] => host.to_str().is_ok_and(|host| hosts.allows(host)),
-        _ => false,
-    };
-    if is_ours {
+    let mut headers = request.headers().get_all(HOST);
+    let host = headers.next().map(HeaderValue::to_str);
+    let is_ours = host.is_some_and(|host| host.is_ok_and(|host| hosts.allows(host)));
+    if is_ours && headers.next().is_none() {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    Ok(request.into_response(bad_request()))
+    let page = pages::django(StatusCode::BAD_REQUEST, "Bad Request (400)", "");
+    Ok(request.into_response(page))
 }
 
-fn bad_request() -> HttpResponse {
-    HttpResponse::BadRequest()
-        .content_type("text/html; charset=utf-8")
-        .body(PAGE)
-}
-
-/// The patterns of one server: `example.org`, `.example.org` with its
-/// subdomains, or `*`.
+/// A server's patterns: `example.org`, `.example.org` with its subdomains, or `*`.
 #[derive(Debug, Clone)]
 pub struct AllowedHosts(Vec<String>);
 
 impl AllowedHosts {
-    /// The configured ones, or the public URL's host, with the loopback names
-    /// while the server is bound to loopback.
+    /// The configured ones, or the public URL's host, and the loopback names if the
+    /// server is bound to loopback.
     pub fn new(configured: &[String], public_url: &Url, bound: SocketAddr) -> Self {
         if !configured.is_empty() {
             return Self(configured.to_vec());
         }
-        let mut hosts: Vec<String> = public_url
-            .host_str()
-            .map(str::to_owned)
-            .into_iter()
-            .collect();
+        let mut hosts = Vec::from_iter(public_url.host_str().map(str::to_owned));
         if bound.ip().is_loopback() {
             hosts.extend(["localhost", ".localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
         }
@@ -64,17 +53,11 @@ impl AllowedHosts {
             return false;
         };
         let host = host.to_ascii_lowercase();
-        self.0
-            .iter()
-            .any(|pattern| match pattern.strip_prefix('.') {
-                Some(domain) => {
-                    host == domain
-                        || host
-                            .strip_suffix(domain)
-                            .is_some_and(|rest| rest.ends_with('.'))
-                }
-                None => pattern == "*" || *pattern == host,
-            })
+        let fits = |pattern: &String| match pattern.strip_prefix('.') {
+            Some(domain) => is_within(&host, domain),
+            None => pattern == "*" || *pattern == host,
+        };
+        self.0.iter().any(fits)
     }
 }
 
@@ -92,11 +75,8 @@ fn host_of(header: &str) -> Option<&str> {
         Some(digits) => digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()),
         None => port.is_empty(),
     };
-    let host_is_fine = host.starts_with('[')
-        || (!host.is_empty()
-            && host
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)));
+    let is_fine = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    let host_is_fine = host.starts_with('[') || (!host.is_empty() && host.bytes().all(is_fine));
     // Django takes the root's dot off.
     (port_is_fine && host_is_fine).then(|| host.strip_suffix('.').unwrap_or(host))
 }

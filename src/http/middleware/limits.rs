@@ -26,9 +26,8 @@ pub struct Limits {
     pub timeout: Duration,
 }
 
-/// The middleware: reads the whole body before anything is done for its request.
-/// So a slow client holds nothing, and half a request does nothing: actix-http
-/// drops a handler at work when a broken chunk comes in.
+/// The middleware: reads the whole body first. So a slow client holds nothing, and half a
+/// request does nothing: actix-http drops a handler at work when a broken chunk comes in.
 pub async fn enforce(
     limits: web::Data<Limits>,
     mut request: ServiceRequest,
@@ -44,20 +43,20 @@ pub async fn enforce(
         match received.unwrap_or(Err(ApiError::TooSlow)) {
             Ok(bytes) => request.set_payload(Payload::from(bytes)),
             // For handlers that read it; a logout does not.
-            Err(ApiError::TooLarge) => request.set_payload(too_large()),
+            Err(ApiError::TooLarge) => {
+                let payload = Box::pin(stream::iter([Err(PayloadError::Overflow)]));
+                request.set_payload(Payload::Stream { payload });
+            }
             Err(error) => return Ok(refuse(request, &error)),
         }
     }
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-/// Bytes of the target and the headers, about as they came. actix-http's own
-/// limit is 128 KiB, without a setting.
+/// Bytes of target and headers, about as they came. actix-http's own limit is 128 KiB.
 fn size(head: &RequestHead) -> usize {
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or(0, |text| text.as_str().len());
+    let target = head.uri.path_and_query();
+    let target = target.map_or(0, |text| text.as_str().len());
     let headers = head.headers().iter();
     // The colon, the space and the line break.
     let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + 4);
@@ -72,19 +71,10 @@ fn refuse(request: ServiceRequest, error: &ApiError) -> ServiceResponse<BoxBody>
     request.into_response(answer)
 }
 
-fn too_large() -> Payload {
-    let error = stream::iter([Err(PayloadError::Overflow)]);
-    Payload::Stream {
-        payload: Box::pin(error),
-    }
-}
-
 async fn receive(head: &RequestHead, payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
-    let stated = head
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if stated.is_some_and(|length| length > limit) {
+    let stated = head.headers().get(CONTENT_LENGTH);
+    let stated = stated.and_then(|length| length.to_str().ok()?.parse().ok());
+    if stated.is_some_and(|length: usize| length > limit) {
         return Err(ApiError::TooLarge);
     }
     payload::read_within(payload, limit).await

@@ -1,5 +1,5 @@
-//! A page's own rules: who is asking, no forms of other sites (403), the method
-//! (405), and who may see it. Errors, also of handlers and extractors, become pages.
+//! A page's own rules: who is asking, no forms of other sites (403), the method (405),
+//! and who may see it. All errors, also of handlers and extractors, become pages.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -25,11 +25,8 @@ pub async fn serve(
         return Ok(request.into_response(refuse(page, &error)));
     }
     let response = next.call(request).await?;
-    let refused = response.response().error();
-    match refused
-        .and_then(|error| error.as_error::<ApiError>())
-        .map(answer)
-    {
+    let error = response.response().error();
+    match error.and_then(|error| error.as_error()).map(answer) {
         Some(page) => Ok(response.into_response(page)),
         None => Ok(response),
     }
@@ -44,18 +41,14 @@ async fn decide(page: &Page, request: &mut ServiceRequest) -> Result<(), ApiErro
     if !allows(page.allow, request.method()) {
         return Err(ApiError::MethodNotAllowed(request.method().clone()));
     }
-    match user {
-        Some(user) => {
-            request.extensions_mut().insert(user);
+    if let Some(user) = user {
+        request.extensions_mut().insert(user);
+    } else if page.permission == Permission::LoggedIn {
+        if is_post {
+            // A form that cannot be read is the first thing to say.
+            request.extract::<Body>().await?;
         }
-        None if page.permission == Permission::LoggedIn => {
-            if is_post {
-                // A form that cannot be read is the first thing to say.
-                request.extract::<Body>().await?;
-            }
-            return Err(ApiError::NotAuthenticated);
-        }
-        None => {}
+        return Err(ApiError::NotAuthenticated);
     }
     Ok(())
 }
@@ -69,6 +62,6 @@ fn refuse(page: &Page, error: &ApiError) -> HttpResponse {
             response.headers_mut().insert(ALLOW, allow);
             response
         }
-        error => answer(error),
+        _ => answer(error),
     }
 }

@@ -21,28 +21,20 @@ pub fn has_token(headers: &HeaderMap) -> bool {
     words(&header(headers)).next().is_some_and(is_scheme)
 }
 
-/// The token in the header; `None` if the header is of another scheme.
-///
-/// # Errors
-///
-/// 401 in DRF's words for a malformed token.
+/// The token in the header; `None` if it is of another scheme; else 401 in DRF's words.
 pub fn token_in(header: &[u8]) -> Result<Option<&str>, ApiError> {
     let words: Vec<&[u8]> = words(header).take(3).collect();
-    match words.as_slice() {
-        [] => Ok(None),
-        [scheme, ..] if !is_scheme(scheme) => Ok(None),
-        [_] => Err(ApiError::AuthenticationFailed(
-            "Invalid token header. No credentials provided.",
-        )),
-        [_, key] => std::str::from_utf8(key).map(Some).map_err(|_| {
-            ApiError::AuthenticationFailed(
-                "Invalid token header. Token string should not contain invalid characters.",
-            )
-        }),
-        _ => Err(ApiError::AuthenticationFailed(
-            "Invalid token header. Token string should not contain spaces.",
-        )),
-    }
+    let reason = match words.as_slice() {
+        [] => return Ok(None),
+        [scheme, ..] if !is_scheme(scheme) => return Ok(None),
+        [_] => "Invalid token header. No credentials provided.",
+        [_, key] => match std::str::from_utf8(key) {
+            Ok(key) => return Ok(Some(key)),
+            Err(_) => "Invalid token header. Token string should not contain invalid characters.",
+        },
+        _ => "Invalid token header. Token string should not contain spaces.",
+    };
+    Err(ApiError::AuthenticationFailed(reason))
 }
 
 fn is_scheme(word: &[u8]) -> bool {

@@ -27,9 +27,9 @@ const MAX_FIELDS: usize = 1000;
 /// A parsed body. The last of two equal names counts.
 #[derive(Debug)]
 pub enum Body {
-    /// A JSON document, or no body at all (an empty object).
+    /// A JSON document.
     Json(Value),
-    /// A form; files are left out.
+    /// A form without its files, or no body at all.
     Form(Map<String, Value>),
 }
 
@@ -77,10 +77,8 @@ impl FromRequest for Body {
 
 /// Whether the body is a form, so that it may hold a CSRF token.
 pub fn is_form(headers: &HeaderMap) -> bool {
-    matches!(
-        Kind::of(headers),
-        Ok(Kind::Form | Kind::Multipart { boundary: Some(_) })
-    )
+    let kind = Kind::of(headers);
+    matches!(kind, Ok(Kind::Form | Kind::Multipart(Some(_))))
 }
 
 /// Parses the bytes of a form; `None` if they are none.
@@ -92,7 +90,8 @@ enum Kind {
     Empty,
     Json(Charset),
     Form,
-    Multipart { boundary: Option<String> },
+    /// With the boundary.
+    Multipart(Option<String>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,11 +117,9 @@ impl Kind {
             return Err(ApiError::UnsupportedMediaType(coding.into_owned()));
         }
         // Django under ASGI joins two headers with a comma; that is no known type.
-        let values: Vec<_> = headers
-            .get_all(CONTENT_TYPE)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
-        let header = values.join(",");
+        let values = headers.get_all(CONTENT_TYPE);
+        let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let header = values.collect::<Vec<_>>().join(",");
         let unsupported = || ApiError::UnsupportedMediaType(header.clone());
         if header.len() > 256 {
             return Err(unsupported());
@@ -134,9 +131,7 @@ impl Kind {
                 Charset::named(charset.as_deref()).map(Self::Json)
             }
             "application/x-www-form-urlencoded" => Ok(Self::Form),
-            "multipart/form-data" => Ok(Self::Multipart {
-                boundary: parameter(parameters, "boundary"),
-            }),
+            "multipart/form-data" => Ok(Self::Multipart(parameter(parameters, "boundary"))),
             _ => Err(unsupported()),
         }
     }
@@ -154,11 +149,8 @@ impl Charset {
     /// The charsets that DRF's clients use. Unknown names are UTF-8, as in DRF;
     /// Python's byte codecs, which could unpack a bomb, are refused.
     fn named(name: Option<&str>) -> Result<Self, ApiError> {
-        let lower = name
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-            .replace('_', "-");
-        match lower.as_str() {
+        let name = name.unwrap_or_default();
+        match name.to_ascii_lowercase().replace('_', "-").as_str() {
             "utf-8-sig" => Ok(Self::Utf8Sig),
             "latin-1" | "latin1" | "iso-8859-1" | "l1" => Ok(Self::Latin1),
             "utf-16" | "utf16" => Ok(Self::Utf16),
@@ -166,7 +158,7 @@ impl Charset {
             | "base64" | "base64-codec" | "quopri" | "quopri-codec" | "uu" | "uu-codec"
             | "rot13" | "rot-13" => Err(ApiError::Parse(format!(
                 "Unsupported charset \"{}\" in request Content-Type header.",
-                name.unwrap_or_default()
+                name
             ))),
             _ => Ok(Self::Utf8),
         }
@@ -186,15 +178,13 @@ impl Charset {
                 };
                 let units = bytes.chunks(2).map(|pair| {
                     let pair = [*pair.first().unwrap_or(&0), *pair.get(1).unwrap_or(&0)];
-                    if big {
-                        u16::from_be_bytes(pair)
-                    } else {
-                        u16::from_le_bytes(pair)
+                    match big {
+                        true => u16::from_be_bytes(pair),
+                        false => u16::from_le_bytes(pair),
                     }
                 });
-                char::decode_utf16(units)
-                    .collect::<Result<_, _>>()
-                    .map_err(|error| error.to_string())
+                let text: Result<_, _> = char::decode_utf16(units).collect();
+                text.map_err(|error| error.to_string())
             }
         }
     }
@@ -207,12 +197,10 @@ async fn parse(kind: Kind, bytes: Bytes) -> Result<Body, ApiError> {
         _ if bytes.is_empty() => Ok(Body::Form(Map::new())),
         Kind::Json(charset) => parse_json(charset, &bytes).map(Body::Json),
         Kind::Form => parse_urlencoded(&bytes).map(Body::Form),
-        Kind::Multipart { boundary: None } => Err(ApiError::Parse(
+        Kind::Multipart(None) => Err(ApiError::Parse(
             "Multipart form parse error - Invalid boundary in multipart: None".to_owned(),
         )),
-        Kind::Multipart {
-            boundary: Some(boundary),
-        } => parse_multipart(boundary, bytes).await.map(Body::Form),
+        Kind::Multipart(Some(boundary)) => parse_multipart(boundary, bytes).await.map(Body::Form),
     }
 }
 
@@ -233,8 +221,8 @@ fn parse_urlencoded(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     Ok(fields)
 }
 
-/// Files are left out, where Django would take a file's name for its value. A
-/// body that ends early, or has another boundary, gives what it has.
+/// Files are left out, where Django would take a file's name for its value. A body that
+/// ends early, or has another boundary, gives what it has.
 async fn parse_multipart(boundary: String, bytes: Bytes) -> Result<Map<String, Value>, ApiError> {
     let body = stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
     let mut parts = multer::Multipart::new(body, boundary);

@@ -3,7 +3,6 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use tracing_actix_web::RequestId;
 
@@ -11,8 +10,6 @@ use super::client_ip::TrustedProxies;
 use super::cookies::RequestCookies;
 use crate::auth::{Client, Device};
 use crate::http::response::error::ApiError;
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl FromRequest for Client {
     type Error = ApiError;
@@ -24,10 +21,11 @@ impl FromRequest for Client {
             .peer_addr()
             .zip(proxies)
             .map(|(peer, proxies)| proxies.client_ip(peer.ip(), request.headers()));
-        // A new browser gets its name now, and the cookie if it logs in.
-        let device = RequestCookies::from_extensions(request)
-            .device
-            .or_else(|| is_browser(request.headers()).then(|| Device::random(&mut rand::rng())));
+        // Browsers all say from what kind of site a request comes. A new one gets its
+        // name now, and the cookie if it logs in.
+        let is_browser = request.headers().contains_key("sec-fetch-site");
+        let known = RequestCookies::from_extensions(request).device;
+        let device = known.or_else(|| is_browser.then(|| Device::random(&mut rand::rng())));
         let request_id = request.extensions().get::<RequestId>().copied();
         ready(Ok(Self {
             address,
@@ -36,9 +34,4 @@ impl FromRequest for Client {
             request_id: request_id.map(|id| id.to_string()).unwrap_or_default(),
         }))
     }
-}
-
-/// Browsers all say from what kind of site a request comes.
-fn is_browser(headers: &HeaderMap) -> bool {
-    headers.contains_key(SEC_FETCH_SITE)
 }

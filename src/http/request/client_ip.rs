@@ -2,11 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-/// The only header that is read; `Forwarded`, `X-Real-IP` and spellings with an
-/// underscore never are.
+/// The only header that is read: never `Forwarded`, `X-Real-IP` or one with underscores.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Networks whose `X-Forwarded-For` is believed; shared by all workers.
@@ -17,22 +16,17 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Walks back from the peer: as long as an address is a trusted proxy's, the
-    /// last one that the proxy added counts. Entries further left may be forged.
+    /// Walks back from the peer: as long as an address is a trusted proxy's, the last one
+    /// that the proxy added counts. Entries further left may be forged.
     pub fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut address = peer.to_canonical();
         if !self.trusts(address) {
             return address;
         }
-        let values: Vec<&[u8]> = headers
-            .get_all(X_FORWARDED_FOR)
-            .map(|value| value.as_bytes())
-            .collect();
-        let entries = values
-            .iter()
-            .rev()
-            .flat_map(|value| value.rsplit(|byte| *byte == b','));
-        for entry in entries {
+        let values = headers.get_all(X_FORWARDED_FOR).map(HeaderValue::as_bytes);
+        let values: Vec<&[u8]> = values.collect();
+        let entries = values.iter().rev();
+        for entry in entries.flat_map(|value| value.rsplit(|byte| *byte == b',')) {
             // Nothing left of an entry that is no address can be believed.
             let Some(next) = parse(entry) else {
                 break;
@@ -55,15 +49,13 @@ fn parse(entry: &[u8]) -> Option<IpAddr> {
         .and_then(|text| text.strip_suffix(']'))
         .filter(|text| text.contains(':'))
         .unwrap_or(text);
-    let address = bare
-        .parse()
-        .or_else(|_| text.parse().map(|address: SocketAddr| address.ip()));
-    address.ok().map(|address: IpAddr| address.to_canonical())
+    let address: Result<IpAddr, _> = bare.parse();
+    let address = address.or_else(|_| text.parse().map(|address: SocketAddr| address.ip()));
+    address.ok().map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;

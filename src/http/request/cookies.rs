@@ -1,5 +1,5 @@
-//! The cookies that we read, by Django's rules but for one: a name that comes
-//! twice is ambiguous and counts as absent.
+//! The cookies that we read, by Django's rules but for one: a name that comes twice is
+//! ambiguous and counts as absent.
 
 use actix_web::HttpMessage;
 use actix_web::dev::ServiceRequest;
@@ -47,18 +47,13 @@ impl RequestCookies {
                 ..Self::default()
             };
         }
-        let session = match find(header, session_cookie) {
-            Found::None => Presented::Absent,
-            Found::Many => Presented::Unusable,
-            Found::One(value) => match SessionKey::parse(&value) {
-                Some(key) => Presented::Key(key),
-                None => Presented::Unusable,
-            },
+        let session = match values(header, session_cookie).as_slice() {
+            [] => Presented::Absent,
+            [one] => SessionKey::parse(one).map_or(Presented::Unusable, Presented::Key),
+            _ => Presented::Unusable,
         };
-        let one = |name| match find(header, name) {
-            Found::One(value) => Some(value),
-            Found::None | Found::Many => None,
-        };
+        let one = |name| <[String; 1]>::try_from(values(header, name)).ok();
+        let one = |name| one(name).map(|[value]| value);
         Self {
             session,
             csrf: one(django_auth::csrf::COOKIE_NAME),
@@ -68,20 +63,14 @@ impl RequestCookies {
 
     /// The cookies that were read when the request came in.
     pub fn from_extensions(request: &impl HttpMessage) -> Self {
-        request
-            .extensions()
-            .get::<Self>()
-            .cloned()
-            .unwrap_or_default()
+        let extensions = request.extensions();
+        extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// The same with the key of a renewed session, which a logout by this very
-    /// request must end.
+    /// The same with a renewed session's key, which a logout by this request must end.
     pub fn with_key(self, key: SessionKey) -> Self {
-        Self {
-            session: Presented::Key(key),
-            ..self
-        }
+        let session = Presented::Key(key);
+        Self { session, ..self }
     }
 
     /// The session key, if one was presented.
@@ -93,28 +82,14 @@ impl RequestCookies {
     }
 }
 
-enum Found {
-    None,
-    One(String),
-    Many,
-}
-
-fn find(header: &[u8], name: &str) -> Found {
-    let mut found = Found::None;
-    for pair in header.split(|byte| *byte == b';') {
-        let Some(at) = pair.iter().position(|byte| *byte == b'=') else {
-            continue;
-        };
-        let (key, value) = pair.split_at(at);
-        if trim(key) == name.as_bytes() {
-            if !matches!(found, Found::None) {
-                return Found::Many;
-            }
-            let value = unquote(trim(value.get(1..).unwrap_or_default()));
-            found = Found::One(String::from_utf8_lossy(value).into_owned());
-        }
-    }
-    found
+/// The first two values of a cookie.
+fn values(header: &[u8], name: &str) -> Vec<String> {
+    let pairs = header.split(|byte| *byte == b';').filter_map(|pair| {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=');
+        (trim(parts.next()?) == name.as_bytes()).then_some(unquote(trim(parts.next()?)))
+    });
+    let values = pairs.map(|value| String::from_utf8_lossy(value).into_owned());
+    values.take(2).collect()
 }
 
 /// Trims ASCII blanks only: a name behind a Unicode space is another name.

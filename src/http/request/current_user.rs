@@ -18,8 +18,8 @@ pub enum Authentication {
     Session,
 }
 
-/// The active user who sends the request, as the middleware found out. As a
-/// handler's parameter it answers 401 to all others; an `Option` of it does not.
+/// The active user who sends the request, as the middleware found out. As a handler's
+/// parameter it answers 401 to all others; an `Option` of it does not.
 #[derive(Debug, Clone)]
 pub struct CurrentUser {
     /// The user.

@@ -1,7 +1,5 @@
-//! DRF's content negotiation: `?format=` and `Accept`.
-//!
-//! As in DRF, q-values are ignored, more specific types go first, and the
-//! first renderer that fits wins; JSON comes before HTML.
+//! DRF's content negotiation: `?format=` and `Accept`. As in DRF, q-values are ignored,
+//! more specific types go first, and the first renderer that fits wins: JSON before HTML.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{ACCEPT, HeaderValue};
@@ -71,13 +69,11 @@ fn by_accept(accept: &str, html: bool) -> Option<Format> {
     ranges.sort_by_key(|range| std::cmp::Reverse(range.precedence()));
     // All of one precedence are tried together, JSON before HTML.
     for level in ranges.chunk_by(|a, b| a.precedence() == b.precedence()) {
-        if let Some(range) = level
+        let json = level
             .iter()
-            .find(|range| range.takes("application", "json"))
-        {
-            return Some(Format::Json {
-                indent: range.indent(),
-            });
+            .find(|range| range.takes("application", "json"));
+        if let Some(indent) = json.map(Range::indent) {
+            return Some(Format::Json { indent });
         }
         if html && level.iter().any(|range| range.takes("text", "html")) {
             return Some(Format::Html);

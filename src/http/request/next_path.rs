@@ -12,14 +12,12 @@ pub const DEFAULT: &str = "/account/";
 pub struct NextPath(Option<String>);
 
 impl NextPath {
-    /// Takes a path with its query and fragment, and drops anything else.
-    /// Browsers read `\` as `/` and skip control characters, so it may hold
-    /// neither, and must still lead to this site.
+    /// Takes a path with its query and fragment, and drops anything else. Browsers read
+    /// `\` as `/` and skip control characters, so it holds neither, and leads to this
+    /// site.
     pub fn parse(text: &str) -> Self {
-        let is_plain = text.len() <= MAX_LENGTH
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+        let is_plain = text.len() <= MAX_LENGTH && text.bytes().all(fits);
         let is_path = text.starts_with('/') && !text.starts_with("//");
         let stays = || {
             let base = Url::parse("https://portcullis.invalid/").ok()?;

@@ -1,8 +1,6 @@
-//! Errors on the wire. [`ApiError`] is DRF's exception: a status and a body
-//! that tell a client what to do, and nothing of what happened inside.
-//!
-//! An [`AuthError`] becomes an [`ApiError`] here, and the cause of a 503 is
-//! logged here, once.
+//! Errors on the wire. [`ApiError`] is DRF's exception: a status and a body that tell a
+//! client what to do, and nothing of what happened inside. An [`AuthError`] becomes one
+//! here, and the cause of a 503 is logged here, once.
 
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
@@ -76,11 +74,10 @@ impl ApiError {
     /// One sentence that says why.
     pub fn detail(&self) -> String {
         match self {
-            Self::BadRequest(body) => body
-                .get("error")
-                .and_then(Value::as_str)
-                .unwrap_or("Bad request.")
-                .to_owned(),
+            Self::BadRequest(body) => {
+                let error = body.get("error").and_then(Value::as_str);
+                error.unwrap_or("Bad request.").to_owned()
+            }
             Self::Parse(detail) | Self::Forbidden(detail) => detail.clone(),
             Self::NotAuthenticated => "Authentication credentials were not provided.".to_owned(),
             Self::AuthenticationFailed(detail) => (*detail).to_owned(),
@@ -105,19 +102,15 @@ impl ApiError {
 
     /// Adds the headers that belong to the status.
     pub fn add_headers(&self, response: &mut HttpResponse) {
-        let headers = response.headers_mut();
-        match self {
+        let (name, value) = match self {
             Self::NotAuthenticated | Self::AuthenticationFailed(_) => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Token"));
+                (WWW_AUTHENTICATE, HeaderValue::from_static("Token"))
             }
-            Self::Throttled(seconds) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
-            }
-            Self::Unavailable => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
-            }
-            _ => {}
-        }
+            Self::Throttled(seconds) => (RETRY_AFTER, HeaderValue::from(*seconds)),
+            Self::Unavailable => (RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS)),
+            _ => return,
+        };
+        response.headers_mut().insert(name, value);
     }
 }
 

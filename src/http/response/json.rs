@@ -5,6 +5,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
+/// The answer 200 with this body.
+pub fn ok(body: &impl Serialize) -> HttpResponse {
+    response(StatusCode::OK, body)
+}
+
 /// An answer with this body.
 pub fn response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     // Fails only for maps whose keys are no strings.

@@ -1,9 +1,6 @@
-//! HTML pages: one struct for each template in `templates/`, and what handlers
-//! and middleware answer with.
-//!
-//! A page is plain data that a handler fills. Askama escapes every field. No
-//! page holds a script, an inline style or anything from another origin, so all
-//! work under `default-src 'none'; style-src 'self'; img-src 'self'`.
+//! HTML pages: one struct for each template in `templates/`, which a handler fills.
+//! Askama escapes every field. No page holds a script, an inline style or anything from
+//! another origin: the `Content-Security-Policy` of `middleware::headers` forbids them.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -62,7 +59,7 @@ pub enum TokenView<'a> {
 }
 
 impl TokenView<'_> {
-    /// Whether the user has a token, seen or not, which a logout would end.
+    /// Whether the user has a token, which a logout would end.
     fn exists(&self) -> bool {
         !matches!(self, Self::None)
     }
@@ -98,6 +95,13 @@ pub fn html(status: StatusCode, page: &impl Template) -> HttpResponse {
             HttpResponse::InternalServerError().finish()
         }
     }
+}
+
+/// Django's own page for an error, to the byte.
+pub fn django(status: StatusCode, title: &str, reason: &str) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type("text/html; charset=utf-8")
+        .body(format!("\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <title>{title}</title>\n</head>\n<body>\n  <h1>{title}</h1><p>{reason}</p>\n</body>\n</html>\n"))
 }
 
 /// Sends the browser on, with GET.
@@ -173,13 +177,10 @@ fn error_with(status: StatusCode, title: &str, message: &str) -> HttpResponse {
     html(status, &page)
 }
 
-/// The `datetime` attribute for `2026-11-22 11:59 UTC`, where HTML wants a `Z`;
-/// `None` for text in any other form.
+/// The `datetime` attribute for `2026-11-22 11:59 UTC`, where HTML wants a `Z`; `None`
+/// for text in any other form.
 fn machine_time(text: &str) -> Option<String> {
-    let instant = text.strip_suffix(" UTC")?;
+    let time = text.strip_suffix(" UTC")?;
     let is_numeric = |c: char| c.is_ascii_digit() || "-:. ".contains(c);
-    instant
-        .chars()
-        .all(is_numeric)
-        .then(|| format!("{instant}Z"))
+    time.chars().all(is_numeric).then(|| format!("{time}Z"))
 }

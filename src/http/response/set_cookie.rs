@@ -1,7 +1,7 @@
 //! `Set-Cookie` headers, as Django writes them.
 
 use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// A cookie for the whole site, `SameSite=Lax`.
 pub struct SetCookie<'a> {
@@ -24,11 +24,10 @@ impl SetCookie<'_> {
         let expires = expires_in(max_age);
         let http_only = if self.http_only { "HttpOnly; " } else { "" };
         let secure = if self.secure { "; Secure" } else { "" };
+        let rest = format!("{http_only}Max-Age={max_age}; Path=/; SameSite=Lax{secure}");
         append(
             headers,
-            &format!(
-                "{name}={value}; expires={expires}; {http_only}Max-Age={max_age}; Path=/; SameSite=Lax{secure}"
-            ),
+            &format!("{name}={value}; expires={expires}; {rest}"),
         );
     }
 }
@@ -42,12 +41,11 @@ pub fn append(headers: &mut HeaderMap, cookie: &str) {
 }
 
 fn expires_in(seconds: i64) -> String {
-    if seconds == 0 {
-        return "Thu, 01 Jan 1970 00:00:00 GMT".to_owned();
-    }
     let now = Utc::now();
-    let then = now.checked_add_signed(TimeDelta::seconds(seconds));
-    then.unwrap_or(now)
-        .format("%a, %d %b %Y %H:%M:%S GMT")
-        .to_string()
+    let then = match seconds {
+        0 => Some(DateTime::UNIX_EPOCH),
+        _ => now.checked_add_signed(TimeDelta::seconds(seconds)),
+    };
+    let then = then.unwrap_or(now);
+    then.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -1,5 +1,5 @@
-//! A browser's session, as logins and logouts use it: the session cookie, the
-//! key in the store, the CSRF secret and the device cookie.
+//! A browser's session, as logins and logouts use it: the session cookie, the key in the
+//! store, the CSRF secret and the device cookie.
 
 use std::future::{Ready, ready};
 
@@ -15,6 +15,7 @@ use crate::auth::sessions::Claim;
 use crate::auth::{Client, SessionKey};
 use crate::http::csrf::{self, Csrf, FormSecret};
 use crate::http::request::cookies::RequestCookies;
+use crate::http::request::shared;
 use crate::http::response::error::ApiError;
 
 /// The session of a request's browser, if it has one.
@@ -26,17 +27,15 @@ pub struct BrowserSession {
 }
 
 impl BrowserSession {
-    /// The session of a request. It holds on to the request, so a middleware
-    /// must drop it before it calls the next service.
+    /// The session of a request, which it holds on to: a middleware must drop it before
+    /// it calls the next service.
     pub fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        let csrf = request.app_data::<web::Data<Csrf>>();
+        let cookies = RequestCookies::from_extensions(request);
         Ok(Self {
             session: request.get_session(),
             request: request.clone(),
-            key: RequestCookies::from_extensions(request)
-                .session_key()
-                .cloned(),
-            csrf: csrf.ok_or(ApiError::Unavailable)?.clone(),
+            key: cookies.session_key().cloned(),
+            csrf: shared::<Csrf>(request)?.clone(),
         })
     }
 
@@ -57,8 +56,7 @@ impl BrowserSession {
                 Ok(None)
             }
             Row::Found => {
-                let identity = Identity::from_request(&self.request, &mut Payload::None);
-                let identity = identity.into_inner();
+                let identity = Identity::extract(&self.request).into_inner();
                 Ok(identity.ok().and_then(|_| store::claim(&self.session)))
             }
         }
@@ -78,22 +76,16 @@ impl BrowserSession {
         Ok(())
     }
 
-    /// Gives the browser the session of a login, with a new CSRF secret and,
-    /// if it is a browser, its device cookie.
-    ///
-    /// The login is stored by now and its token good, so this cannot fail: if
-    /// actix-session took no entries, the answer would lack the session cookie.
-    pub fn start(
-        &self,
-        mut response: HttpResponse,
-        login: &LogIn,
-        client: &Client,
-    ) -> HttpResponse {
+    /// Gives the client the session of a login, with a new CSRF secret and, if it is a
+    /// browser, its device cookie. The login is stored by now and its token good, so this
+    /// cannot fail: if actix-session took no entries, the session cookie would be
+    /// missing.
+    pub fn start(&self, mut response: HttpResponse, login: &LogIn, by: &Client) -> HttpResponse {
         if let Err(error) = self.enter(login) {
             tracing::error!(%error, "a login has no session cookie");
         }
         csrf::rotate(response.headers_mut(), &self.csrf);
-        if let Some(device) = &client.device {
+        if let Some(device) = &by.device {
             device_cookie::give(response.headers_mut(), device, self.csrf.is_https());
         }
         response
@@ -105,8 +97,8 @@ impl BrowserSession {
         Ok(())
     }
 
-    /// The key, for a logout to end: the browser loses the cookie, even one
-    /// that came with a token, whether or not the logout succeeds.
+    /// The key, for a logout to end: the browser loses the cookie, even one that came
+    /// with a token, whether or not the logout succeeds.
     pub fn give_up_key(&self) -> Option<SessionKey> {
         if self.key.is_some() {
             self.remove_cookie();

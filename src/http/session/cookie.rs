@@ -1,9 +1,8 @@
 //! Django's bare `sessionid` outside, actix-session's signed one inside.
 //!
-//! actix-session only takes cookies that it has signed. So the key that a
-//! client presents is signed on the way in, with a key of this process, and
-//! the cookie that goes out is stripped of its signature. What protects a
-//! session is the key's 165 bits, exactly as in Django.
+//! actix-session only takes cookies that it has signed. So the key that a client presents
+//! is signed on the way in, with a key of this process, and the signature is stripped on
+//! the way out. What protects a session is the key's 165 bits, as in Django.
 
 use actix_web::body::MessageBody;
 use actix_web::cookie::{Cookie, CookieJar, Key};
@@ -77,7 +76,7 @@ impl SessionCookie {
         let mut jar = CookieJar::new();
         jar.signed_mut(&self.key)
             .add(Cookie::new(self.name.clone(), key.to_owned()));
-        // Unescaped: a name, base64 and a session key are all fit for a cookie.
+        // Unescaped: a name, base64 and a session key all fit into a cookie.
         jar.get(&self.name)
             .map(|cookie| format!("{}={}", self.name, cookie.value()))
             .unwrap_or_default()
@@ -89,16 +88,13 @@ impl SessionCookie {
             return;
         }
         let ours = format!("{}=", self.name);
-        let all: Vec<HeaderValue> = headers.get_all(SET_COOKIE).cloned().collect();
-        let (session, others): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|value| value.as_bytes().starts_with(ours.as_bytes()));
-        if session.is_empty() && !is_removed {
-            return;
-        }
-        headers.remove(SET_COOKIE);
+        let is_ours = |value: &HeaderValue| value.as_bytes().starts_with(ours.as_bytes());
+        let (session, others): (Vec<_>, Vec<_>) = headers.remove(SET_COOKIE).partition(is_ours);
         for value in others {
             headers.append(SET_COOKIE, value);
+        }
+        if session.is_empty() && !is_removed {
+            return;
         }
         let key = session.last().and_then(|value| self.key_in(value));
         let (value, max_age) = match &key {

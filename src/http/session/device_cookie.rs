@@ -1,8 +1,6 @@
-//! The cookie that tells a known browser from a new one after a login, so that
-//! strangers who fail at an account do not lock its owner out.
-//!
-//! It proves nothing and is no way in. Django has none, so only browsers get
-//! it, and programs see Django's cookies alone.
+//! The cookie that tells a known browser from a new one after a login, so that strangers
+//! who fail at an account do not lock its owner out. It proves nothing and is no way in.
+//! Django has none, so only browsers get it, and programs see Django's cookies alone.
 
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use actix_web::http::header::HeaderMap;

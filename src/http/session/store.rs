@@ -1,12 +1,11 @@
 //! actix-session's `SessionStore` over Django's `django_session`.
 //!
-//! It differs from actix-session's own stores in three ways. A login writes its
-//! session in its own transaction; [`announce`] tells the store, which then only
-//! hands out the key. `update` never inserts, so that a slow request cannot bring
-//! back a session that was logged out. An unreadable row is left alone.
-//!
-//! When the database does not answer, `load` marks the state instead of failing:
-//! actix-session would make that a 500, and [`row`] makes it a 503.
+//! It differs from actix-session's own stores in four ways. A login writes its session in
+//! its own transaction; [`announce`] tells the store, which then only hands out the key.
+//! `update` never inserts, so that a slow request cannot bring back a session that was
+//! logged out. An unreadable row is left alone. When the database does not answer, `load`
+//! marks the state: an error would become actix-session's 500, and [`row`] makes it a
+//! 503.
 
 use std::collections::HashMap;
 
@@ -88,20 +87,15 @@ impl SessionStore for DjangoSessionStore {
                 return Ok(Some(mark(UNANSWERED).into()));
             }
         };
-        let mut state = State::from(mark(ROW));
-        state.extend(
-            session
-                .iter()
-                .map(|(name, value)| (name.clone(), to_state(name, value))),
-        );
-        Ok(Some(state))
+        let entries = session.iter();
+        let entries = entries.map(|(name, value)| (name.clone(), to_state(name, value)));
+        Ok(Some(entries.chain(mark(ROW)).collect()))
     }
 
     async fn save(&self, state: State, _ttl: &Duration) -> Result<StoreKey, SaveError> {
-        let announced = state
-            .get(ANNOUNCED)
-            .and_then(|text| serde_json::from_str::<String>(text).ok())
-            .and_then(|text| SessionKey::parse(&text));
+        let announced = state.get(ANNOUNCED);
+        let announced = announced.and_then(|text| serde_json::from_str::<String>(text).ok());
+        let announced = announced.and_then(|text| SessionKey::parse(&text));
         let key = match announced {
             Some(key) => key,
             None => {
@@ -127,8 +121,8 @@ impl SessionStore for DjangoSessionStore {
         Ok(store_key)
     }
 
-    /// Never called: [`Auth::find_session`] prolongs sessions, without a write
-    /// for each request.
+    /// Never called: `Sessions::find` prolongs sessions, without a write for each
+    /// request.
     async fn update_ttl(&self, _key: &StoreKey, _ttl: &Duration) -> anyhow::Result<()> {
         Ok(())
     }
