@@ -1,11 +1,9 @@
 //! Django REST framework beside us: the same requests on the same database.
 
 use std::{
-    env,
-    ffi::OsString,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStderr, Command, Stdio},
     thread,
     time::Duration,
@@ -178,7 +176,7 @@ struct Gunicorn {
 
 impl Gunicorn {
     fn start(database: &Path) -> Result<Self> {
-        let mut child = Command::new(python()?)
+        let mut child = Command::new(process::python()?)
             .args([
                 "-m",
                 "gunicorn",
@@ -234,11 +232,4 @@ impl Drop for Gunicorn {
         }
         let _ = self.child.wait();
     }
-}
-
-/// The Python that has `bench/django/requirements.txt`.
-pub fn python() -> Result<PathBuf> {
-    let python: OsString =
-        env::var_os("BENCH_PYTHON").context("set BENCH_PYTHON, or use bench/run")?;
-    Ok(python.into())
 }

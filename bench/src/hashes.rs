@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 
 use crate::{
     Plan,
-    django::python,
     http::Client,
     logins, process,
     report::{Report, Row},
@@ -109,8 +108,11 @@ fn by_logins(server: &Server, times: usize) -> Result<Time> {
 }
 
 fn by_python(hasher: &str, times: usize) -> Result<Time> {
-    let said =
-        seed::run(Command::new(python()?).args(["django/verify.py", hasher, &times.to_string()]))?;
+    let said = seed::run(Command::new(process::python()?).args([
+        "django/verify.py",
+        hasher,
+        &times.to_string(),
+    ]))?;
     let numbers = said
         .split_whitespace()
         .map(str::parse)

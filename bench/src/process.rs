@@ -1,6 +1,6 @@
 //! What the system tells of a process.
 
-use std::fs;
+use std::{env, ffi::OsString, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -68,4 +68,11 @@ pub fn thread_seconds(pid: u32, name: &str) -> Result<f64> {
         }
     }
     Ok(nanoseconds / 1e9)
+}
+
+/// The Python that has `bench/django/requirements.txt`.
+pub fn python() -> Result<PathBuf> {
+    let python: OsString =
+        env::var_os("BENCH_PYTHON").context("set BENCH_PYTHON, or use bench/run")?;
+    Ok(python.into())
 }
