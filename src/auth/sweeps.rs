@@ -1,4 +1,4 @@
-//! Deleting rows that have expired. A new table with such rows adds a line to [`SWEEPS`].
+//! Deleting rows that have expired. A new table with such rows adds a line to `SWEEPS`.
 
 use std::time::Duration;
 

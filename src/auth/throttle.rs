@@ -12,7 +12,7 @@
 //!
 //! An attempt is pending from before the hashing until its outcome is stored. One that
 //! would be over a limit only because others are pending waits for them: first in this
-//! process ([`gate`]), then, for other processes, by asking the database again.
+//! process (`gate`), then, for other processes, by asking the database again.
 
 mod accounts;
 pub mod failures;

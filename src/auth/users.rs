@@ -83,13 +83,12 @@ impl Users {
         Ok(found.await?)
     }
 
-    /// When the user last logged in.
+    /// When the user last logged in; `None` for a date that cannot be read, too.
     pub async fn find_last_login(&self, user: UserId) -> Result<Option<Timestamp>, AuthError> {
         let found = self
             .database
             .read(move |c| models::user::find_last_login(c, user));
-        // A date that cannot be read is no reason to show an error.
-        Ok(found.await.unwrap_or_default())
+        Ok(found.await?)
     }
 
     /// How many users there are.

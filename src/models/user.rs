@@ -100,10 +100,11 @@ pub fn find_by_username(conn: &mut Connection<'_>, username: &str) -> QueryResul
 
 /// When the user last logged in.
 pub fn find_last_login(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<Timestamp>> {
-    on!(conn, c => accounts_customuser::table
+    let found = on!(conn, c => accounts_customuser::table
         .filter(accounts_customuser::id.eq(id))
         .select(accounts_customuser::last_login)
-        .get_result::<Option<Timestamp>>(c))
+        .get_result::<Option<Timestamp>>(c));
+    Ok(readable(found)?.flatten())
 }
 
 /// How many users there are.

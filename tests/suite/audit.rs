@@ -12,7 +12,7 @@ use crate::support::app::{Answer, PASSWORD, TestApp};
 use crate::support::database::Backend;
 use crate::support::program::{program_on, run};
 
-/// Kind, user, door and detail of every event, in order.
+/// Kind, user, entry point and detail of every event, in order.
 fn events(app: &TestApp) -> Vec<String> {
     let sql = "SELECT kind || ' ' || username || ' ' || door || ' ' || detail AS text
                  FROM portcullis_event ORDER BY id";

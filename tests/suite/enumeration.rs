@@ -96,7 +96,7 @@ const KINDS: [(&str, &str); 19] = [
         "unknown algorithm",
         "password = 'md5$seasalt$0123456789abcdef'",
     ),
-    ("in clear", "password = 'correct horse battery staple'"),
+    ("plaintext", "password = 'correct horse battery staple'"),
     ("corrupt", "password = 'bcrypt_sha256$$2b$12$abcdefghijkl'"),
     ("corrupt cost", "password = 'pbkdf2_sha256$-1$seasalt$AAAA'"),
     (
@@ -151,37 +151,37 @@ fn attempts() -> Vec<Attempt> {
 }
 
 /// A place that takes passwords.
-struct Door {
+struct EntryPoint {
     path: &'static str,
     is_page: bool,
     /// Whether what is no password gets an answer of its own, to everybody.
     looks_at_fields: bool,
 }
 
-const DOORS: [Door; 4] = [
-    Door {
+const ENTRY_POINTS: [EntryPoint; 4] = [
+    EntryPoint {
         path: "/api/v1/login/",
         is_page: false,
         looks_at_fields: false,
     },
-    Door {
+    EntryPoint {
         path: "/login/",
         is_page: false,
         looks_at_fields: false,
     },
-    Door {
+    EntryPoint {
         path: "/login/",
         is_page: true,
         looks_at_fields: false,
     },
-    Door {
+    EntryPoint {
         path: "/api-token-auth/",
         is_page: false,
         looks_at_fields: true,
     },
 ];
 
-impl Door {
+impl EntryPoint {
     /// A login there, as a program or as a browser that has its form.
     fn request(&self, app: &TestApp, name: &str, attempt: &Attempt) -> String {
         let secret = "0123456789abcdefghijABCDEFGHIJxy";
@@ -252,11 +252,14 @@ async fn every_refusal_is_the_same_to_the_byte(backend: Backend) {
     let app = TestApp::start_with(&backend, &[("PORTCULLIS_THROTTLE", "off")]).await;
     let accounts = Accounts::create(&app).await;
 
-    for door in &DOORS {
+    for entry in &ENTRY_POINTS {
         for attempt in &attempts() {
-            let what = format!("{} (page: {}), {}", door.path, door.is_page, attempt.label);
+            let what = format!(
+                "{} (page: {}), {}",
+                entry.path, entry.is_page, attempt.label
+            );
             let answer = async |name: &str| {
-                let request = door.request(&app, name, attempt);
+                let request = entry.request(&app, name, attempt);
                 let (answer, hashed) = exchange(&app, &request).await;
                 (comparable(&answer, name), hashed)
             };
@@ -266,7 +269,7 @@ async fn every_refusal_is_the_same_to_the_byte(backend: Backend) {
                 nobodys.0.starts_with("HTTP/1.1 400 "),
                 "{what}: {nobodys:?}"
             );
-            let is_hashed = attempt.is_a_password || !door.looks_at_fields;
+            let is_hashed = attempt.is_a_password || !entry.looks_at_fields;
             assert_eq!(nobodys.1, u64::from(is_hashed), "{what}");
             for (name, kind) in accounts.iter() {
                 assert_eq!(answer(name).await, nobodys, "{kind}: {what}");

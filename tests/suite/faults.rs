@@ -339,7 +339,7 @@ fn serve_on_full_disk(database: &TestDatabase, folder: &std::path::Path) -> Serv
             "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
              $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$",
         );
-        for table in TABLES {
+        for table in database.tables() {
             database.execute(&format!(
                 "CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE OR DELETE ON {table}
                  FOR EACH STATEMENT EXECUTE FUNCTION full_disk()"
@@ -373,15 +373,6 @@ fn serve_on_full_disk(database: &TestDatabase, folder: &std::path::Path) -> Serv
         .stderr(Stdio::null());
     Serving::start_quietly(&mut limited, "users")
 }
-
-const TABLES: [&str; 6] = [
-    "accounts_customuser",
-    "authtoken_token",
-    "django_session",
-    "portcullis_attempt",
-    "portcullis_client",
-    "portcullis_event",
-];
 
 fn make_room(database: &TestDatabase) {
     if !database.is_sqlite() {

@@ -366,13 +366,13 @@ async fn only_trusted_proxies_say_where_a_client_is(backend: Backend) {
 }
 
 #[each_database]
-async fn every_door_shares_the_counters(backend: Backend) {
+async fn every_entry_point_shares_the_counters(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.create_user("alice", PASSWORD).await;
     let wrong = json!({"username": "alice", "password": "wrong"});
     let right = json!({"username": "alice", "password": PASSWORD});
     let client = app.program();
-    let doors = [
+    let paths = [
         "/api/v1/login/",
         "/login/",
         "/api-token-auth/",
@@ -380,14 +380,14 @@ async fn every_door_shares_the_counters(backend: Backend) {
         "/api-token-auth",
     ];
 
-    for door in doors {
-        let answer = app.post_json(&client, door, &wrong).await;
-        assert_eq!(answer.status, 400, "{door}");
+    for path in paths {
+        let answer = app.post_json(&client, path, &wrong).await;
+        assert_eq!(answer.status, 400, "{path}");
     }
-    for door in doors {
-        let answer = app.post_json(&client, door, &right).await;
-        assert_eq!(answer.status, 429, "{door}");
-        assert!(answer.header("retry-after").is_some(), "{door}");
+    for path in paths {
+        let answer = app.post_json(&client, path, &right).await;
+        assert_eq!(answer.status, 429, "{path}");
+        assert!(answer.header("retry-after").is_some(), "{path}");
     }
     // Tokens and sessions that are out there are of no concern to it.
     assert_eq!(app.user_by_token("0").await.status, 401);

@@ -146,6 +146,15 @@ impl TestDatabase {
             .expect("a number")
     }
 
+    /// The tables that there are, ours and Django's, on PostgreSQL.
+    pub fn tables(&self) -> Vec<String> {
+        let query = "SELECT CAST(tablename AS text) AS text FROM pg_tables
+                     WHERE schemaname = current_schema() AND tablename NOT LIKE '\\_\\_%'";
+        let tables: Vec<String> = self.texts(query).into_iter().flatten().collect();
+        assert!(tables.len() >= 6, "{tables:?}");
+        tables
+    }
+
     /// Every byte that the database keeps, as far as it can be searched.
     pub fn everything(&self) -> Vec<u8> {
         match self {
@@ -157,22 +166,11 @@ impl TestDatabase {
                     .collect()
             }
             Self::Postgres { .. } => {
-                let tables = [
-                    "accounts_customuser",
-                    "authtoken_token",
-                    "django_session",
-                    "portcullis_attempt",
-                    "portcullis_client",
-                    "portcullis_event",
-                ];
-                let rows = tables.map(|table| {
+                let rows = |table: &String| {
                     self.texts(&format!("SELECT CAST(t.* AS text) AS text FROM {table} t"))
-                });
-                rows.into_iter()
-                    .flatten()
-                    .flatten()
-                    .collect::<String>()
-                    .into_bytes()
+                };
+                let rows: Vec<_> = self.tables().iter().flat_map(rows).flatten().collect();
+                rows.concat().into_bytes()
             }
         }
     }
