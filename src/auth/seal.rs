@@ -9,7 +9,7 @@ use crate::db::Connection;
 use crate::models;
 
 /// Rows that one transaction seals: small, so that logins go on in between.
-const BATCH: i64 = 200;
+const BATCH: i64 = 50;
 
 /// One of the two tables that hold keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -77,7 +77,7 @@ impl Sessions {
         // it.
         let now = self.clock.now();
         let keys = self.keyring.session_row_keys(key);
-        let is_sealed = keys.key.clone();
+        let row_key = keys.key.clone();
         let row = self.rows.get(keys).await?;
         let Some(row) = row.filter(|row| row.expires > Timestamp::new(now)) else {
             return Ok(None);
@@ -86,10 +86,10 @@ impl Sessions {
             // Left alone: another project's, or one that a lost key signed.
             return Ok(Some(SessionData::new()));
         };
-        if row.key != is_sealed {
+        if row.key != row_key {
             // A plaintext row that Django left: good, and sealed now that it is used.
             self.database
-                .write(move |c| models::session::replace_key(c, &row.key, &is_sealed))
+                .write(move |c| models::session::replace_key(c, &row.key, &row_key))
                 .await?;
         } else if let Some(end) = self.lifetime.extended(&data, row.expires, now) {
             self.database

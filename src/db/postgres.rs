@@ -31,8 +31,8 @@ use super::error::{DatabaseError, OpenError};
 use super::setup::Setup;
 use super::url::DatabaseUrl;
 
-/// For a job. A little longer than it takes to be late, and so to be found late; with
-/// the wait for a lease less than 10 s.
+/// For a job. Longer than `LATE`, so that whoever gives up finds the job late; with
+/// `POOL_WAIT` it stays below 10 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(6);
 /// Generations that may hang beside the one in use. If none of them ends, PostgreSQL
 /// may hang so many times before the program has to be restarted.
@@ -52,6 +52,8 @@ struct State {
     current: Arc<Generation>,
     /// Those of which a thread is still there.
     abandoned: Vec<Weak<Health>>,
+    /// Whether the log has it that there may be no other generation.
+    is_exhausted: bool,
 }
 
 impl Postgres {
@@ -73,6 +75,7 @@ impl Postgres {
         let state = State {
             current: Arc::new(Generation::new(&server, size)?),
             abandoned: Vec::new(),
+            is_exhausted: false,
         };
         Ok(Self(Arc::new(Shared {
             server,
@@ -152,8 +155,14 @@ impl Postgres {
         }
         state.abandoned.retain(|health| health.strong_count() > 0);
         if state.abandoned.len() >= MOST_ABANDONED {
+            if !std::mem::replace(&mut state.is_exhausted, true) {
+                tracing::error!(
+                    "PostgreSQL hangs again, and as many pools as may be still hang: unless one of them ends, restart this program"
+                );
+            }
             return false;
         }
+        state.is_exhausted = false;
         let new = match Generation::new(&self.0.server, self.0.size) {
             Ok(new) => new,
             Err(error) => {

@@ -11,7 +11,7 @@
 
 use diesel::dsl::case_when;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Text};
 
 use crate::db::{Connection, cached, on};
 use crate::schema::portcullis_attempt as attempt;
@@ -348,9 +348,25 @@ pub fn delete_surplus(
     delete_keys(conn, &keys)
 }
 
+/// One statement on PostgreSQL: many round trips would take longer than a job may.
 fn delete_keys(conn: &mut Connection<'_>, keys: &[(String, String)]) -> QueryResult<usize> {
-    for (account, client) in keys {
-        on!(conn, c => diesel::delete(attempt::table.find((account, client))).execute(c))?;
+    match conn {
+        Connection::Sqlite(c) => {
+            for (account, client) in keys {
+                diesel::delete(attempt::table.find((account, client))).execute(&mut **c)?;
+            }
+            Ok(keys.len())
+        }
+        Connection::Postgres(c) => {
+            let (accounts, clients): (Vec<&str>, Vec<&str>) =
+                keys.iter().map(|(a, c)| (a.as_str(), c.as_str())).unzip();
+            diesel::sql_query(
+                "DELETE FROM portcullis_attempt a USING unnest($1, $2) AS k (account, client)
+                 WHERE a.account = k.account AND a.client = k.client",
+            )
+            .bind::<Array<Text>, _>(accounts)
+            .bind::<Array<Text>, _>(clients)
+            .execute(&mut **c)
+        }
     }
-    Ok(keys.len())
 }

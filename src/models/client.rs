@@ -1,6 +1,7 @@
 //! `portcullis_client`: from where each user has logged in before.
 
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text};
 
 use super::{Timestamp, UserId};
 use crate::db::{Connection, cached, on};
@@ -78,9 +79,23 @@ pub fn delete_old(conn: &mut Connection<'_>, since: Timestamp, limit: i64) -> Qu
         .select((known::user_id, known::client))
         .limit(limit)
         .load(c))?;
-    for (user, client) in &keys {
-        on!(conn, c => diesel::delete(known::table.find((user, client)))
-            .execute(c))?;
+    match conn {
+        Connection::Sqlite(c) => {
+            for key in &keys {
+                diesel::delete(known::table.find((key.0, &key.1))).execute(&mut **c)?;
+            }
+            Ok(keys.len())
+        }
+        // One statement: many round trips would take longer than a job may.
+        Connection::Postgres(c) => {
+            let (users, clients): (Vec<UserId>, Vec<String>) = keys.into_iter().unzip();
+            diesel::sql_query(
+                "DELETE FROM portcullis_client c USING unnest($1, $2) AS k (user_id, client)
+                 WHERE c.user_id = k.user_id AND c.client = k.client",
+            )
+            .bind::<Array<BigInt>, _>(users)
+            .bind::<Array<Text>, _>(clients)
+            .execute(&mut **c)
+        }
     }
-    Ok(keys.len())
 }

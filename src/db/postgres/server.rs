@@ -77,10 +77,11 @@ impl Session {
         work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
     ) -> QueryResult<T> {
         let result = work(&mut self.connection);
-        if let Err(QueryError::DatabaseError(DatabaseErrorKind::Unknown, _)) = &result {
-            // After a migration of a column's type PostgreSQL refuses this connection's
-            // prepared statements for as long as it lasts.
-            self.is_stale = true;
+        // After a migration of a column's type PostgreSQL refuses this connection's
+        // prepared statements for as long as it lasts, and a server that is demoted
+        // takes no writes.
+        if let Err(QueryError::DatabaseError(kind, _)) = &result {
+            self.is_stale |= !matches!(kind, DatabaseErrorKind::UniqueViolation);
         }
         result
     }

@@ -1,5 +1,5 @@
-//! A DRF view's own rules, in DRF's order: negotiation (404, 406), who is asking (401,
-//! 403), whether they may (401), the method (405). Then the handler reads the body.
+//! A DRF view's own rules, in DRF's order: negotiation (404, 406), who asks (401, 503),
+//! permission and CSRF (401, 403), the method (405). Then the handler reads the body.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};

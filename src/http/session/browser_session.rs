@@ -77,9 +77,8 @@ impl BrowserSession {
     }
 
     /// Gives the client the session of a login, with a new CSRF secret and, if it is a
-    /// browser, its device cookie. The login is stored by now and its token good, so this
-    /// cannot fail: if actix-session took no entries, the session cookie would be
-    /// missing.
+    /// browser, its device cookie. The login is stored, so a failure here is only logged:
+    /// the answer has the token, but no session cookie.
     pub fn start(&self, mut response: HttpResponse, login: &LogIn, by: &Client) -> HttpResponse {
         if let Err(error) = self.enter(login) {
             tracing::error!(%error, "a login has no session cookie");
