@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A job that takes longer hangs: PostgreSQL ends a statement after 5 s.
+/// A job that takes longer is given up: PostgreSQL ends a statement after 5 s, and no job
+/// has many.
 pub const LATE: Duration = Duration::from_millis(5500);
 
 /// When a job began, and a number that no other has.
