@@ -1,7 +1,6 @@
 //! `portcullis_client`: from where each user has logged in before.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text};
 
 use super::{Timestamp, UserId};
 use crate::db::{Connection, cached, on};
@@ -79,23 +78,12 @@ pub fn delete_old(conn: &mut Connection<'_>, since: Timestamp, limit: i64) -> Qu
         .select((known::user_id, known::client))
         .limit(limit)
         .load(c))?;
-    match conn {
-        Connection::Sqlite(c) => {
-            for key in &keys {
-                diesel::delete(known::table.find((key.0, &key.1))).execute(&mut **c)?;
-            }
-            Ok(keys.len())
-        }
-        // One statement: many round trips would take longer than a job may.
-        Connection::Postgres(c) => {
-            let (users, clients): (Vec<UserId>, Vec<String>) = keys.into_iter().unzip();
-            diesel::sql_query(
-                "DELETE FROM portcullis_client c USING unnest($1, $2) AS k (user_id, client)
-                 WHERE c.user_id = k.user_id AND c.client = k.client",
-            )
-            .bind::<Array<BigInt>, _>(users)
-            .bind::<Array<Text>, _>(clients)
-            .execute(&mut **c)
-        }
-    }
+    let (users, clients): (Vec<UserId>, Vec<String>) = keys.into_iter().unzip();
+    // One statement: many round trips would take longer than a job may. All rows that
+    // it finds are old, those of other pairs too.
+    on!(conn, c => diesel::delete(known::table)
+        .filter(known::user_id.eq_any(&users))
+        .filter(known::client.eq_any(&clients))
+        .filter(known::seen.le(since))
+        .execute(c))
 }
