@@ -1,6 +1,7 @@
 //! Sessions: whose they are, and when they end.
 
 mod claim;
+mod decoded;
 mod lifetime;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use diesel::prelude::QueryResult;
 
 use self::claim::set_user;
+use self::decoded::Decoded;
 use self::lifetime::Lifetime;
 use super::clock::Clock;
 use super::config::Config;
@@ -40,6 +42,7 @@ pub struct Sessions {
     database: Database,
     keyring: Keyring,
     codec: SessionCodec,
+    decoded: Decoded,
     hash: SessionAuthHash,
     lifetime: Lifetime,
     clock: Clock,
@@ -51,6 +54,7 @@ impl Sessions {
     pub(super) fn new(config: &Config, database: Database, keyring: Keyring, clock: Clock) -> Self {
         Self {
             codec: SessionCodec::new(&config.secret_keys),
+            decoded: Decoded::default(),
             hash: SessionAuthHash::new(&config.secret_keys),
             lifetime: Lifetime {
                 age: config.session_age,
@@ -72,7 +76,7 @@ impl Sessions {
     /// The data of a session; `None` if there is none, or if it has expired. Data that
     /// cannot be read, since it was signed with another key or is not in Django's
     /// format, is empty.
-    pub async fn find(&self, key: &SessionKey) -> Result<Option<SessionData>, AuthError> {
+    pub async fn find(&self, key: &SessionKey) -> Result<Option<Arc<SessionData>>, AuthError> {
         // The time of the question: a request that uses the session meanwhile extends
         // it.
         let now = self.clock.now();
@@ -82,9 +86,9 @@ impl Sessions {
         let Some(row) = row.filter(|row| row.expires > Timestamp::new(now)) else {
             return Ok(None);
         };
-        let Ok(data) = self.codec.decode(&row.data) else {
+        let Ok(data) = self.decoded.get(&row.data, &self.codec) else {
             // Left alone: another project's, or one that a lost key signed.
-            return Ok(Some(SessionData::new()));
+            return Ok(Some(Arc::default()));
         };
         if row.key != row_key {
             // A plaintext row that Django left: good, and sealed now that it is used.
