@@ -132,6 +132,13 @@ fn request(app: &TestApp, method: &str, path: &str, accept: &str) -> (Method, Re
     (method, request)
 }
 
+async fn assert_brew_is_not_allowed(app: &TestApp, path: &str, accept: &str, allow: &str) {
+    let (_, request) = request(app, "BREW", path, accept);
+    let answer = send(app, Token, request).await;
+    assert_eq!(answer.status, 405, "BREW {path}");
+    assert_eq!(answer.header("allow"), Some(allow), "{path}");
+}
+
 #[each_database]
 async fn every_view_keeps_to_its_permission(backend: Backend) {
     let app = start(&backend).await;
@@ -147,10 +154,7 @@ async fn every_view_keeps_to_its_permission(backend: Backend) {
                     assert_eq!(answer.header("allow"), Some(view.allow), "{what}");
                 }
             }
-            let (_, request) = request(&app, "BREW", path, "application/json");
-            let answer = send(&app, Token, request).await;
-            assert_eq!(answer.status, 405, "BREW {path}");
-            assert_eq!(answer.header("allow"), Some(view.allow), "{path}");
+            assert_brew_is_not_allowed(&app, path, "application/json", view.allow).await;
         }
     }
 }
@@ -173,10 +177,7 @@ async fn every_page_keeps_to_its_permission(backend: Backend) {
                     }
                 }
             }
-            let (_, request) = request(&app, "BREW", path, "text/html");
-            let answer = send(&app, Token, request).await;
-            assert_eq!(answer.status, 405, "BREW {path}");
-            assert_eq!(answer.header("allow"), Some(page.allow), "{path}");
+            assert_brew_is_not_allowed(&app, path, "text/html", page.allow).await;
         }
     }
 }
