@@ -1,7 +1,7 @@
 //! Sessions: whose they are, and when they end.
 
 mod claim;
-mod decoded;
+mod codec;
 mod lifetime;
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use diesel::prelude::QueryResult;
 
 use self::claim::set_user;
-use self::decoded::Decoded;
+use self::codec::CachedCodec;
 use self::lifetime::Lifetime;
 use super::clock::Clock;
 use super::config::Config;
@@ -20,7 +20,7 @@ use crate::db::{Connection, Database, LookUps};
 use crate::models::session::StoredSession;
 use crate::models::user::User;
 use crate::models::{self, RowKeys, Timestamp, UserId};
-use django_auth::{HashMatch, SessionAuthHash, SessionCodec, SessionData};
+use django_auth::{HashMatch, SessionAuthHash, SessionData};
 
 pub use self::claim::{Claim, USER_ID};
 
@@ -41,8 +41,7 @@ pub enum SessionUser {
 pub struct Sessions {
     database: Database,
     keyring: Keyring,
-    codec: SessionCodec,
-    decoded: Decoded,
+    codec: CachedCodec,
     hash: SessionAuthHash,
     lifetime: Lifetime,
     clock: Clock,
@@ -53,8 +52,7 @@ pub struct Sessions {
 impl Sessions {
     pub(super) fn new(config: &Config, database: Database, keyring: Keyring, clock: Clock) -> Self {
         Self {
-            codec: SessionCodec::new(&config.secret_keys),
-            decoded: Decoded::default(),
+            codec: CachedCodec::new(&config.secret_keys),
             hash: SessionAuthHash::new(&config.secret_keys),
             lifetime: Lifetime {
                 age: config.session_age,
@@ -86,7 +84,7 @@ impl Sessions {
         let Some(row) = row.filter(|row| row.expires > Timestamp::new(now)) else {
             return Ok(None);
         };
-        let Ok(data) = self.decoded.get(&row.data, &self.codec) else {
+        let Ok(data) = self.codec.decode(&row.data) else {
             // Left alone: another project's, or one that a lost key signed.
             return Ok(Some(Arc::default()));
         };
@@ -206,7 +204,11 @@ impl Sessions {
             claim.user == user.id && fits != HashMatch::No
         });
         let goes_on = is_anonymous || is_same;
-        Ok(Some(if goes_on { data } else { SessionData::new() }))
+        Ok(Some(if goes_on {
+            Arc::unwrap_or_clone(data)
+        } else {
+            SessionData::new()
+        }))
     }
 
     /// Deletes the row of a session, sealed or not; how many rows went.

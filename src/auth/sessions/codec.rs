@@ -1,4 +1,4 @@
-//! A cache of what the texts of session rows decode to.
+//! Django's session codec, with a cache of what the texts of rows decode to.
 //!
 //! The key is the row's whole text, with its signature, and decoding is a pure function:
 //! an entry cannot go stale.
@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use django_auth::{DecodeError, SessionCodec, SessionData};
+use django_auth::{DecodeError, SecretKeys, SessionCodec, SessionData};
 
 /// At 1 KiB a session, 4 MiB.
 const MAX_TEXTS: usize = 4096;
@@ -14,35 +14,44 @@ const MAX_TEXTS: usize = 4096;
 const MAX_ENTRIES: usize = 8;
 const MAX_ENTRY_BYTES: usize = 256;
 
-/// The cache of one [`SessionCodec`], shared by its clones.
-#[derive(Clone, Default)]
-pub(super) struct Decoded {
-    texts: Arc<Mutex<HashMap<String, Arc<SessionData>>>>,
+/// A [`SessionCodec`] whose clones share one cache.
+#[derive(Clone)]
+pub(super) struct CachedCodec {
+    codec: SessionCodec,
+    decoded: Arc<Mutex<HashMap<String, Arc<SessionData>>>>,
 }
 
-impl Decoded {
+impl CachedCodec {
+    pub(super) fn new(keys: &SecretKeys) -> Self {
+        Self {
+            codec: SessionCodec::new(keys),
+            decoded: Arc::default(),
+        }
+    }
+
+    /// [`SessionCodec::encode`].
+    pub(super) fn encode(&self, data: &SessionData, unix_seconds: i64) -> String {
+        self.codec.encode(data, unix_seconds)
+    }
+
     /// [`SessionCodec::decode`].
-    pub(super) fn get(
-        &self,
-        text: &str,
-        codec: &SessionCodec,
-    ) -> Result<Arc<SessionData>, DecodeError> {
+    pub(super) fn decode(&self, text: &str) -> Result<Arc<SessionData>, DecodeError> {
         if let Some(data) = self.lock().get(text) {
             return Ok(Arc::clone(data));
         }
-        let data = Arc::new(codec.decode(text)?);
+        let data = Arc::new(self.codec.decode(text)?);
         if is_small(&data) {
-            let mut texts = self.lock();
-            if texts.len() >= MAX_TEXTS {
-                texts.clear();
+            let mut decoded = self.lock();
+            if decoded.len() >= MAX_TEXTS {
+                decoded.clear();
             }
-            texts.insert(text.to_owned(), Arc::clone(&data));
+            decoded.insert(text.to_owned(), Arc::clone(&data));
         }
         Ok(data)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<SessionData>>> {
-        self.texts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.decoded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,7 +66,7 @@ fn is_small(data: &SessionData) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use django_auth::{SecretKey, SecretKeys};
+    use django_auth::SecretKey;
     use serde_json::{Value, json};
 
     use super::*;
@@ -69,25 +78,24 @@ mod tests {
     #[test]
     fn small_sessions_are_cached_and_never_more_than_the_limit() {
         let key = SecretKey::new("a-key-of-the-tests-0123456789abcdef".to_owned());
-        let codec = SessionCodec::new(&SecretKeys::new(key, vec![]));
-        let decoded = Decoded::default();
+        let codec = CachedCodec::new(&SecretKeys::new(key, vec![]));
         for value in [json!("x".repeat(10_000)), json!([1, 2]), json!({"a": 1})] {
             let data = session(value);
             let text = codec.encode(&data, 0);
-            assert_eq!(*decoded.get(&text, &codec).unwrap(), data);
-            assert!(decoded.lock().is_empty(), "{text} was cached");
+            assert_eq!(*codec.decode(&text).unwrap(), data);
+            assert!(codec.lock().is_empty(), "{text} was cached");
         }
         for number in 0..=MAX_TEXTS {
             let data = session(json!(number));
             let text = codec.encode(&data, 0);
             for _ in 0..2 {
-                assert_eq!(*decoded.get(&text, &codec).unwrap(), data);
+                assert_eq!(*codec.decode(&text).unwrap(), data);
             }
-            assert!(decoded.lock().contains_key(&text));
-            assert!(decoded.lock().len() <= MAX_TEXTS);
+            assert!(codec.lock().contains_key(&text));
+            assert!(codec.lock().len() <= MAX_TEXTS);
         }
-        assert_eq!(decoded.lock().len(), 1);
-        assert!(decoded.get("forged:1:signature", &codec).is_err());
-        assert_eq!(decoded.lock().len(), 1);
+        assert_eq!(codec.lock().len(), 1);
+        assert!(codec.decode("forged:1:signature").is_err());
+        assert_eq!(codec.lock().len(), 1);
     }
 }
