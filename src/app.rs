@@ -22,7 +22,7 @@ use url::Url;
 use self::connection::{Connection, Timeouts};
 use self::stop::{Signals, stop_by_signal};
 use crate::auth::{self, Auth, Clock};
-use crate::db::{Database, MigrateError, OpenError};
+use crate::db::{Database, MigrateError, OpenError, look};
 use crate::http::csrf::Csrf;
 use crate::http::middleware::headers;
 use crate::http::middleware::host::AllowedHosts;
@@ -30,6 +30,7 @@ use crate::http::middleware::limits::Limits;
 use crate::http::middleware::server_state::ServerState;
 use crate::http::request::client_ip::TrustedProxies;
 use crate::http::session::cookie::SessionCookie;
+use crate::models::{SchemaError, UserTable};
 use crate::routes::{self, Services};
 use crate::settings::Settings;
 use crate::telemetry::RequestSpan;
@@ -45,6 +46,9 @@ pub enum StartError {
     /// The database could not be brought up to date.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
+    /// The tables in it cannot be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// The database could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -87,8 +91,8 @@ impl Application {
         };
         let listener = TcpListener::bind(settings.server.bind).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
-        let database = open(settings)?;
-        let auth = Auth::new(auth_config(settings), database, clock)?;
+        let (database, users) = open(settings)?;
+        let auth = Auth::new(auth_config(settings), database, users, clock)?;
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
         let state = services.server.clone();
@@ -183,19 +187,30 @@ fn serve(
     Ok(listening?.run())
 }
 
-/// Opens the database of these settings, migrated.
-pub fn open(settings: &Settings) -> Result<Database, StartError> {
-    let (url, users) = (&settings.database.url, &settings.database.user_table);
-    let pool = u32::try_from(settings.database.pool.get()).unwrap_or(u32::MAX);
-    let setup = users.setup();
-    if !users.is_ours() {
-        // Nothing is made in a database that is not the one that was meant.
-        drop(Database::open(url, &setup, 1)?);
-    }
-    for migration in Database::migrate(url, users.is_ours())? {
+/// Opens the database of these settings, migrated, with its user table.
+pub fn open(settings: &Settings) -> Result<(Database, UserTable), StartError> {
+    for migration in migrate(settings)? {
         tracing::info!(%migration, "migrated the database");
     }
-    Ok(Database::open(url, &setup, pool)?)
+    let url = &settings.database.url;
+    let requirements = settings.database.requirements();
+    let users = look(url, |c| requirements.find_users(c))?;
+    let users = users.unwrap_or_else(|| Err(requirements.no_user_table()))?;
+    let pool = u32::try_from(settings.database.pool.get()).unwrap_or(u32::MAX);
+    Ok((Database::open(url, pool)?, users))
+}
+
+/// Runs the pending migrations, unless the database is not the one that was meant: then
+/// nothing is made in it.
+pub fn migrate(settings: &Settings) -> Result<Vec<String>, StartError> {
+    let url = &settings.database.url;
+    let requirements = settings.database.requirements();
+    let makes_djangos = match look(url, |c| requirements.before_migrations(c))? {
+        Some(makes_djangos) => makes_djangos?,
+        None if requirements.users.is_ours() => true,
+        None => return Err(requirements.no_user_table().into()),
+    };
+    Ok(Database::migrate(url, makes_djangos)?)
 }
 
 /// The part of the settings that [`Auth`] takes.

@@ -36,7 +36,7 @@ use self::throttle::Throttle;
 use self::tokens::Tokens;
 use self::users::Users;
 use crate::db::Database;
-use crate::models::{self, UserId};
+use crate::models::UserTable;
 
 /// Who may log in, who is logged in, and how that ends; cheap to clone.
 #[derive(Clone)]
@@ -54,31 +54,62 @@ pub struct Auth {
     /// The audit log.
     pub audit: Audit,
     database: Database,
+    table: UserTable,
     clock: Clock,
 }
 
 impl Auth {
     /// Starts the hashing threads.
-    pub fn new(config: Config, database: Database, clock: Clock) -> std::io::Result<Self> {
+    pub fn new(
+        config: Config,
+        database: Database,
+        table: UserTable,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
         let keyring = Keyring::new(config.storage, &config.secret_keys);
         let audit = Audit::new(database.clone(), clock.clone(), config.event_age);
         Ok(Self {
-            users: Users::new(database.clone(), audit.clone(), clock.clone()),
-            sessions: Sessions::new(&config, database.clone(), keyring.clone(), clock.clone()),
-            tokens: Tokens::new(database.clone(), audit.clone(), keyring, clock.clone()),
-            passwords: Passwords::new(&config, database.clone())?,
-            throttle: Throttle::new(&config, database.clone(), audit.clone(), clock.clone()),
+            users: Users::new(
+                database.clone(),
+                table.clone(),
+                audit.clone(),
+                clock.clone(),
+            ),
+            sessions: Sessions::new(
+                &config,
+                database.clone(),
+                table.clone(),
+                keyring.clone(),
+                clock.clone(),
+            ),
+            tokens: Tokens::new(
+                database.clone(),
+                &table,
+                audit.clone(),
+                keyring,
+                clock.clone(),
+            ),
+            passwords: Passwords::new(&config, database.clone(), table.clone())?,
+            throttle: Throttle::new(
+                &config,
+                database.clone(),
+                table.clone(),
+                audit.clone(),
+                clock.clone(),
+            ),
             audit,
             database,
+            table,
             clock,
         })
     }
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), AuthError> {
-        Ok(self
+        let table = self.table.clone();
+        let read = self
             .database
-            .read(|c| models::user::find(c, UserId(0)).map(drop))
-            .await?)
+            .read(move |c| table.find_by_username(c, "").map(drop));
+        Ok(read.await?)
     }
 }

@@ -7,18 +7,19 @@ pub mod attempt;
 pub mod client;
 pub mod columns;
 pub mod event;
+pub mod requirements;
 pub mod session;
 pub mod token;
 pub mod user;
+mod user_id;
 mod user_table;
 
-pub use self::columns::{Timestamp, UserId};
-pub use self::user_table::UserTable;
+pub use self::columns::Timestamp;
+pub use self::requirements::{Requirements, SchemaError};
+pub use self::user_id::{KeyKind, UserId};
+pub use self::user_table::{Field, TableName, UserTable, parse_column};
 
 use std::collections::HashMap;
-
-use diesel::prelude::QueryResult;
-use diesel::result::Error;
 
 /// The primary key of a row, and the one that it has while its key is still plaintext.
 #[derive(Clone)]
@@ -43,20 +44,5 @@ impl RowKeys {
     fn choose<'a, V>(&self, found: &'a HashMap<String, V>) -> Option<(&'a String, &'a V)> {
         let or_else = || found.get_key_value(self.or_else.as_ref()?);
         found.get_key_value(&self.key).or_else(or_else)
-    }
-}
-
-/// A row that may be missing or unreadable: SQLite stores what it is given, a BLOB in a
-/// column of text too. An unreadable row counts as missing: it lets nobody in, and
-/// affects only its owner.
-fn readable<T>(result: QueryResult<T>) -> QueryResult<Option<T>> {
-    match result {
-        Ok(row) => Ok(Some(row)),
-        Err(Error::NotFound) => Ok(None),
-        Err(Error::DeserializationError(reason)) => {
-            tracing::warn!(%reason, "a row of the database cannot be read");
-            Ok(None)
-        }
-        Err(error) => Err(error),
     }
 }

@@ -46,7 +46,7 @@ diesel::table! {
 
 diesel::table! {
     portcullis_client (user_id, client) {
-        user_id -> BigInt,
+        user_id -> Text,
         client -> Text,
         seen -> Timestamp,
     }
@@ -57,7 +57,7 @@ diesel::table! {
         id -> BigInt,
         at -> Timestamp,
         kind -> Text,
-        user_id -> Nullable<BigInt>,
+        user_id -> Nullable<Text>,
         username -> Text,
         address -> Text,
         door -> Text,

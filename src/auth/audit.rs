@@ -12,7 +12,7 @@ use super::error::AuthError;
 use crate::db::{Connection, Database};
 use crate::models::event::NewEvent;
 use crate::models::user::User;
-use crate::models::{self, Timestamp, UserId};
+use crate::models::{self, Timestamp};
 
 /// The target of the log lines: `PORTCULLIS_LOG=warn,portcullis::audit=info` keeps them
 /// where other lines are not wanted.
@@ -71,7 +71,7 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub struct Event {
     kind: Kind,
-    user: Option<UserId>,
+    user: Option<String>,
     username: String,
     detail: String,
 }
@@ -90,7 +90,7 @@ impl Event {
     /// Something that a user did, or that was done to them.
     pub fn of(kind: Kind, user: &User, detail: impl Into<String>) -> Self {
         Self {
-            user: Some(user.id),
+            user: Some(user.id.to_string()),
             ..Self::of_name(kind, &user.username, detail)
         }
     }
@@ -109,7 +109,7 @@ impl Event {
             &NewEvent {
                 at,
                 kind: self.kind.name(),
-                user_id: self.user,
+                user_id: self.user.as_deref(),
                 username: &self.username,
                 address: &client.address_text(),
                 entry_point: &client.entry_point,
@@ -125,7 +125,7 @@ impl Event {
         tracing::info!(
             target: TARGET,
             event = self.kind.name(),
-            user_id = self.user.map(|user| user.0),
+            user_id = self.user,
             username = ?self.username,
             address = %client.address_text(),
             entry_point = ?client.entry_point,

@@ -72,7 +72,7 @@ impl Keyring {
     }
 
     /// A new token for that user.
-    pub fn new_token(&self, user: UserId, rng: &mut (impl CryptoRng + ?Sized)) -> Token {
+    pub fn new_token(&self, user: &UserId, rng: &mut (impl CryptoRng + ?Sized)) -> Token {
         let selector: [u8; SELECTOR_BYTES] = rng.random();
         match (self.storage, self.token_keys.first()) {
             (Storage::Sealed, Some(key)) => wire_token(key, user, &selector),
@@ -99,7 +99,7 @@ impl Keyring {
 
     /// The token whose row has that primary key, if it can be made again: by any of the
     /// secret keys, and only for the user it was made for.
-    pub fn recover_token(&self, user: UserId, row_key: &str) -> Option<Token> {
+    pub fn recover_token(&self, user: &UserId, row_key: &str) -> Option<Token> {
         if self.storage == Storage::Django {
             return Token::parse(row_key);
         }
@@ -162,7 +162,7 @@ pub(super) fn derived_key(secret: &SecretKey, purpose: &[u8]) -> Option<HmacSha2
     HmacSha256::new_from_slice(&derive.finalize().into_bytes()).ok()
 }
 
-fn wire_token(key: &HmacSha256, user: UserId, selector: &[u8; SELECTOR_BYTES]) -> Token {
+fn wire_token(key: &HmacSha256, user: &UserId, selector: &[u8; SELECTOR_BYTES]) -> Token {
     let selector = hex(selector);
     let mut mac = key.clone();
     mac.update(format!("{user}|{selector}").as_bytes());
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_token_is_40_hex_and_its_row_key_40_characters_that_do_not_hold_it() {
         let keyring = keyring(Storage::Sealed, &["k"]);
-        let token = keyring.new_token(UserId(7), &mut rand::rng());
+        let token = keyring.new_token(&UserId::Integer(7), &mut rand::rng());
         let row = keyring.token_row_key(&token);
 
         assert_eq!(token.expose().len(), 40);
@@ -203,11 +203,11 @@ mod tests {
     #[test]
     fn only_the_same_secret_and_user_make_a_token_again() {
         let old = keyring(Storage::Sealed, &["old"]);
-        let token = old.new_token(UserId(7), &mut rand::rng());
+        let token = old.new_token(&UserId::Integer(7), &mut rand::rng());
         let row = old.token_row_key(&token);
         let again = |keyring: Keyring, user| {
             keyring
-                .recover_token(UserId(user), &row)
+                .recover_token(&UserId::Integer(user), &row)
                 .map(|token| token.expose().to_owned())
         };
 
@@ -231,7 +231,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_row_key_is_read_without_a_panic(row in ".*") {
-            let _ = keyring(Storage::Sealed, &["k"]).recover_token(UserId(1), &row);
+            let _ = keyring(Storage::Sealed, &["k"]).recover_token(&UserId::Integer(1), &row);
         }
 
         #[test]
@@ -243,8 +243,8 @@ mod tests {
         #[test]
         fn sealed_tokens_come_back(user: i64) {
             let keyring = keyring(Storage::Sealed, &["k"]);
-            let token = keyring.new_token(UserId(user), &mut rand::rng());
-            let again = keyring.recover_token(UserId(user), &keyring.token_row_key(&token));
+            let token = keyring.new_token(&UserId::Integer(user), &mut rand::rng());
+            let again = keyring.recover_token(&UserId::Integer(user), &keyring.token_row_key(&token));
             let again = again.map(|token| token.expose().to_owned());
             prop_assert_eq!(again.as_deref(), Some(token.expose()));
         }

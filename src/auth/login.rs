@@ -8,7 +8,7 @@ use super::throttle::{Assessment, Reservation};
 use super::{Auth, AuthError, Client, Credentials, SessionKey, Token};
 use crate::db::Connection;
 use crate::models::user::User;
-use crate::models::{self, Timestamp, UserId};
+use crate::models::{Timestamp, UserId};
 
 /// What a login gives, in one step.
 pub struct LogIn {
@@ -19,6 +19,18 @@ pub struct LogIn {
     /// The key of the new session.
     pub session: SessionKey,
 }
+
+/// A login whose password was right.
+struct Checked {
+    user: User,
+    last_login: Option<Timestamp>,
+    upgraded: Option<String>,
+    /// For the audit log.
+    gives: &'static str,
+}
+
+/// A second time only, as an upgraded hash needs no other.
+const TRIES: usize = 2;
 
 impl Auth {
     /// Stores the token, a new session, `last_login` and the upgraded hash, or nothing.
@@ -33,15 +45,15 @@ impl Auth {
     ) -> Result<LogIn, AuthError> {
         let (tokens, sessions) = (self.tokens.clone(), self.sessions.clone());
         let store = move |c: &mut Connection<'_>, user: &User, upgraded: Option<&str>| {
-            let token = tokens.get_or_insert(c, user.id)?;
-            let data = match presented {
-                Some(key) => sessions.end(c, &key, user)?,
+            let token = tokens.get_or_insert(c, &user.id)?;
+            let data = match &presented {
+                Some(key) => sessions.end(c, key, user)?,
                 None => None,
             };
             let encoded = upgraded.unwrap_or(&user.password);
-            let session = sessions.start(c, user.id, encoded, data.unwrap_or_default())?;
+            let session = sessions.start(c, &user.id, encoded, data.unwrap_or_default())?;
             Ok(LogIn {
-                user: user.id,
+                user: user.id.clone(),
                 token,
                 session,
             })
@@ -60,7 +72,7 @@ impl Auth {
     ) -> Result<Token, AuthError> {
         let tokens = self.tokens.clone();
         let store = move |c: &mut Connection<'_>, user: &User, _: Option<&str>| {
-            tokens.get_or_insert(c, user.id)
+            tokens.get_or_insert(c, &user.id)
         };
         self.finish_login(credentials, client, None, "token", store)
             .await
@@ -74,38 +86,67 @@ impl Auth {
         client: &Client,
         last_login: Option<Timestamp>,
         gives: &'static str,
-        store: impl FnOnce(&mut Connection<'_>, &User, Option<&str>) -> QueryResult<T> + Send + 'static,
+        store: impl Fn(&mut Connection<'_>, &User, Option<&str>) -> QueryResult<T>
+        + Clone
+        + Send
+        + 'static,
     ) -> Result<T, AuthError> {
-        let (user, reservation) = self.authenticate(credentials, client).await?;
-        let upgraded = self
-            .passwords
-            .upgraded_hash(&user.password, credentials, client)
-            .await?;
-        let (throttle, by) = (self.throttle.clone(), client.clone());
+        // Another login of this user may upgrade the hash meanwhile.
+        for _ in 0..TRIES {
+            let (user, reservation) = self.authenticate(credentials, client).await?;
+            let upgraded = self
+                .passwords
+                .upgraded_hash(&user.password, credentials, client)
+                .await?;
+            let (login, store) = (
+                Checked {
+                    user,
+                    last_login,
+                    upgraded,
+                    gives,
+                },
+                store.clone(),
+            );
+            if let Some(done) = self.store_login(login, reservation, client, store).await? {
+                return Ok(done);
+            }
+        }
+        Err(AuthError::InvalidCredentials)
+    }
+
+    /// `None` if the user is no longer what was checked.
+    async fn store_login<T: Send + 'static>(
+        &self,
+        login: Checked,
+        reservation: Option<Reservation>,
+        client: &Client,
+        store: impl FnOnce(&mut Connection<'_>, &User, Option<&str>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<Option<T>, AuthError> {
+        let (table, throttle, by) = (self.table.clone(), self.throttle.clone(), client.clone());
         let slot = reservation.as_ref().map(|taken| taken.slot().clone());
-        let login = self
+        let stored = self
             .audit
             .write(client, move |c, events| {
-                let upgraded = upgraded.as_deref();
-                if !models::user::record_login(c, &user, last_login, upgraded)? {
+                let (user, upgraded) = (&login.user, login.upgraded.as_deref());
+                if !table.record_login(c, user, login.last_login, upgraded)? {
                     return Ok(None);
                 }
                 if let Some(slot) = slot {
-                    throttle.succeed(c, &slot, user.id, &by)?;
+                    throttle.succeed(c, &slot, &user.id, &by)?;
                 }
-                events.push(Event::of(Kind::Login, &user, gives));
+                events.push(Event::of(Kind::Login, user, login.gives));
                 if let Some(upgraded) = upgraded {
-                    let [old, new] = [&user.password, upgraded].map(password::describe);
+                    let [old, new] = [&*user.password, upgraded].map(password::describe);
                     let detail = format!("{old} to {new}");
-                    events.push(Event::of(Kind::HashUpgraded, &user, detail));
+                    events.push(Event::of(Kind::HashUpgraded, user, detail));
                 }
-                store(c, &user, upgraded).map(Some)
+                store(c, user, upgraded).map(Some)
             })
             .await?;
-        if let (Some(_), Some(taken)) = (&login, reservation) {
+        if let (Some(_), Some(taken)) = (&stored, reservation) {
             taken.settled();
         }
-        login.ok_or(AuthError::InvalidCredentials)
+        Ok(stored)
     }
 
     /// The active user, and the attempt's slot in the throttle's counters. Every refusal
@@ -154,11 +195,11 @@ impl Auth {
         credentials: &Credentials,
         client: &Client,
     ) -> Result<(Option<User>, Option<Assessment>), AuthError> {
-        let throttle = self.throttle.clone();
+        let (table, throttle) = (self.table.clone(), self.throttle.clone());
         let (name, client) = (credentials.username().map(str::to_owned), client.clone());
         let found = self.database.read(move |c| {
             let user = match &name {
-                Some(name) => models::user::find_by_username(c, name)?,
+                Some(name) => table.find_by_username(c, name)?,
                 None => None,
             };
             let assessment = throttle.assess(c, user.as_ref(), name.as_deref(), &client)?;

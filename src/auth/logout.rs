@@ -16,7 +16,7 @@ impl Auth {
         let (sessions, user) = (self.sessions.clone(), user.clone());
         self.audit
             .write(client, move |c, events| {
-                let tokens = models::token::delete_by_user(c, user.id)?;
+                let tokens = models::token::delete_by_user(c, &user.id)?;
                 let sessions = match session {
                     Some(key) => sessions.delete_row(c, &key)?,
                     None => 0,

@@ -17,8 +17,8 @@ use super::config::Config;
 use super::credentials::Credentials;
 use super::error::AuthError;
 use crate::db::Database;
+use crate::models::UserTable;
 use crate::models::user::User;
-use crate::models::{self, UserId};
 use django_auth::password::{self, Hasher, MakeError, Work, Workload};
 
 /// Users that one read looks at, and how long others go first after it.
@@ -29,6 +29,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 #[derive(Clone)]
 pub struct Passwords {
     database: Database,
+    table: UserTable,
     pool: HashPool,
     hasher: Hasher,
     upgrades_hashes: bool,
@@ -37,10 +38,15 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    pub(super) fn new(config: &Config, database: Database) -> std::io::Result<Self> {
+    pub(super) fn new(
+        config: &Config,
+        database: Database,
+        table: UserTable,
+    ) -> std::io::Result<Self> {
         let workload = Arc::new(Workload::new(&config.hasher));
         Ok(Self {
             database,
+            table,
             pool: HashPool::new(config.hash_limits)?,
             hasher: config.hasher,
             upgrades_hashes: config.upgrades_hashes,
@@ -139,16 +145,17 @@ impl Passwords {
 
     /// Shows every user's password column, page by page beside the requests.
     pub(super) async fn visit_hashes(&self, mut visit: impl FnMut(&str)) -> Result<(), AuthError> {
-        let mut last = UserId(i64::MIN);
+        let mut last = None;
         loop {
+            let table = self.table.clone();
             let page = self
                 .database
-                .read_aside(move |c| models::user::find_passwords_after(c, last, PAGE))
+                .read_aside(move |c| table.find_passwords_after(c, last.as_ref(), PAGE))
                 .await?;
             let Some((id, _)) = page.last() else {
                 return Ok(());
             };
-            last = *id;
+            last = Some(id.clone());
             page.iter().for_each(|(_, encoded)| visit(encoded));
             tokio::time::sleep(PAUSE).await;
         }

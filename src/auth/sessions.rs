@@ -19,7 +19,7 @@ use super::keyring::{Keyring, SessionKey};
 use crate::db::{Connection, Database, LookUps};
 use crate::models::session::StoredSession;
 use crate::models::user::User;
-use crate::models::{self, RowKeys, Timestamp, UserId};
+use crate::models::{self, KeyKind, RowKeys, Timestamp, UserId, UserTable};
 use django_auth::{HashMatch, SessionAuthHash, SessionData};
 
 pub use self::claim::{Claim, USER_ID};
@@ -47,10 +47,19 @@ pub struct Sessions {
     clock: Clock,
     rows: LookUps<RowKeys, StoredSession>,
     owners: LookUps<UserId, Arc<User>>,
+    /// Of the user table.
+    key: KeyKind,
 }
 
 impl Sessions {
-    pub(super) fn new(config: &Config, database: Database, keyring: Keyring, clock: Clock) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        database: Database,
+        table: UserTable,
+        keyring: Keyring,
+        clock: Clock,
+    ) -> Self {
+        let key = table.key();
         Self {
             codec: CachedCodec::new(&config.secret_keys),
             hash: SessionAuthHash::new(&config.secret_keys),
@@ -59,7 +68,8 @@ impl Sessions {
                 idle: config.session_idle,
             },
             rows: database.look_ups(models::session::find),
-            owners: database.look_ups(models::user::find_all),
+            owners: database.look_ups(move |c, ids| table.find_all(c, ids)),
+            key,
             database,
             keyring,
             clock,
@@ -103,7 +113,10 @@ impl Sessions {
 
     /// Whose session it is, as of now.
     pub async fn find_user(&self, claim: &Claim) -> Result<SessionUser, AuthError> {
-        let user = self.owners.get(claim.user).await?;
+        let Some(id) = self.key.parse(&claim.user) else {
+            return Ok(SessionUser::Nobody);
+        };
+        let user = self.owners.get(id).await?;
         let Some(user) = user.filter(|user| user.is_active) else {
             return Ok(SessionUser::Nobody);
         };
@@ -152,7 +165,7 @@ impl Sessions {
         let renewed = self
             .database
             .write(move |c| match sessions.end(c, &key, &user)? {
-                Some(data) => sessions.start(c, user.id, &user.password, data).map(Some),
+                Some(data) => sessions.start(c, &user.id, &user.password, data).map(Some),
                 None => Ok(None),
             });
         Ok(renewed.await?)
@@ -167,7 +180,7 @@ impl Sessions {
     pub(super) fn start(
         &self,
         conn: &mut Connection<'_>,
-        user: UserId,
+        user: &UserId,
         encoded: &str,
         mut data: SessionData,
     ) -> QueryResult<SessionKey> {
@@ -201,7 +214,7 @@ impl Sessions {
         let claim = Claim::of(|name| data.get(name).cloned());
         let is_same = claim.is_some_and(|claim| {
             let fits = self.hash.verify(&user.password, &claim.hash);
-            claim.user == user.id && fits != HashMatch::No
+            self.key.parse(&claim.user).as_ref() == Some(&user.id) && fits != HashMatch::No
         });
         let goes_on = is_anonymous || is_same;
         Ok(Some(if goes_on {

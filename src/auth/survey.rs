@@ -45,8 +45,12 @@ impl Auth {
         self.passwords.visit_hashes(count).await?;
         let now = self.clock.timestamp();
         let database = &self.database;
-        survey.names_by_case = database.read(models::user::find_names_by_case).await?;
-        survey.tokens_of_inactive = database.read(models::token::count_of_inactive).await?;
+        let table = self.table.clone();
+        survey.names_by_case = database.read(move |c| table.find_names_by_case(c)).await?;
+        let table = self.table.clone();
+        survey.tokens_of_inactive = database
+            .read(move |c| models::token::count_of_inactive(c, &table))
+            .await?;
         survey.expired_sessions = database
             .read(move |c| models::session::count_expired(c, now))
             .await?;

@@ -39,7 +39,7 @@ use super::passwords::pool::{Busy, HashPool, Ticket};
 use crate::db::{Connection, Database};
 use crate::models::attempt::{Limits, Slot};
 use crate::models::user::User;
-use crate::models::{self, Timestamp, UserId};
+use crate::models::{self, Timestamp, UserId, UserTable};
 
 pub use self::reservation::Reservation;
 
@@ -68,6 +68,7 @@ pub struct Throttle {
     /// The last block of each counter whose event is stored.
     recorded: Arc<Mutex<HashMap<(String, String), i64>>>,
     database: Database,
+    table: UserTable,
     audit: Audit,
     clock: Clock,
 }
@@ -80,13 +81,20 @@ pub(super) struct Assessment {
 }
 
 impl Throttle {
-    pub(super) fn new(config: &Config, database: Database, audit: Audit, clock: Clock) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        database: Database,
+        table: UserTable,
+        audit: Audit,
+        clock: Clock,
+    ) -> Self {
         Self {
             is_on: config.throttle,
             accounts: Accounts::new(&config.secret_keys),
             gate: Gate::new(CLIENT_FAILURES.unsigned_abs()),
             recorded: Arc::default(),
             database,
+            table,
             audit,
             clock,
         }
@@ -107,8 +115,8 @@ impl Throttle {
         let device = client.device_digest();
         let names: Vec<String> = device.iter().chain([&network]).cloned().collect();
         // An unknown name asks too, so that it costs the same.
-        let id = user.map_or(UserId(i64::MIN), |user| user.id);
-        let known = models::client::find_known(conn, id, &names, self.clients_since())?;
+        let id = user.map(|user| user.id.to_string()).unwrap_or_default();
+        let known = models::client::find_known(conn, &id, &names, self.clients_since())?;
         let now = self.clock.millis();
         let limits = rules::limits(now, !known.is_empty());
         let slot = Slot {
@@ -247,42 +255,34 @@ impl Throttle {
         &self,
         conn: &mut Connection<'_>,
         slot: &Slot,
-        user: UserId,
+        user: &UserId,
         client: &Client,
     ) -> QueryResult<()> {
         models::attempt::succeed(conn, slot)?;
-        let now = self.clock.timestamp();
+        let (user, now) = (user.to_string(), self.clock.timestamp());
         for name in client.device_digest().into_iter().chain([client.network()]) {
-            models::client::store(conn, user, &name, now, MOST_CLIENTS)?;
+            models::client::store(conn, &user, &name, now, MOST_CLIENTS)?;
         }
         Ok(())
     }
 
     /// Deletes expired counters, `limit` at most; how many went.
-    pub(super) fn delete_expired(
-        &self,
-        conn: &mut Connection<'_>,
-        limit: i64,
-    ) -> QueryResult<usize> {
-        models::attempt::delete_expired(conn, self.clock.millis(), limit)
+    pub(super) fn delete_expired(&self, c: &mut Connection<'_>, limit: i64) -> QueryResult<usize> {
+        models::attempt::delete_expired(c, self.clock.millis(), limit)
     }
 
     /// Deletes counters of accounts beyond [`MOST_ACCOUNTS`], `limit` at most.
-    pub(super) fn delete_surplus(
-        &self,
-        conn: &mut Connection<'_>,
-        limit: i64,
-    ) -> QueryResult<usize> {
-        models::attempt::delete_surplus(conn, MOST_ACCOUNTS, self.clock.millis(), limit)
+    pub(super) fn delete_surplus(&self, c: &mut Connection<'_>, limit: i64) -> QueryResult<usize> {
+        models::attempt::delete_surplus(c, MOST_ACCOUNTS, self.clock.millis(), limit)
     }
 
     /// Deletes clients that were not seen for long, `limit` at most.
     pub(super) fn delete_old_clients(
         &self,
-        conn: &mut Connection<'_>,
+        c: &mut Connection<'_>,
         limit: i64,
     ) -> QueryResult<usize> {
-        models::client::delete_old(conn, self.clients_since(), limit)
+        models::client::delete_old(c, self.clients_since(), limit)
     }
 
     fn clients_since(&self) -> Timestamp {

@@ -12,7 +12,7 @@ use super::keyring::{Keyring, Token};
 use crate::db::{Connection, Database, LookUps};
 use crate::models::token::Owner;
 use crate::models::user::User;
-use crate::models::{self, RowKeys, UserId};
+use crate::models::{self, RowKeys, UserId, UserTable};
 
 /// Logins that try again when others take the token from under them.
 const TRIES: usize = 3;
@@ -28,9 +28,16 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    pub(super) fn new(database: Database, audit: Audit, keyring: Keyring, clock: Clock) -> Self {
+    pub(super) fn new(
+        database: Database,
+        table: &UserTable,
+        audit: Audit,
+        keyring: Keyring,
+        clock: Clock,
+    ) -> Self {
+        let table = table.clone();
         Self {
-            owners: database.look_ups(models::token::find_owners),
+            owners: database.look_ups(move |c, keys| models::token::find_owners(c, &table, keys)),
             database,
             audit,
             keyring,
@@ -56,10 +63,11 @@ impl Tokens {
     }
 
     /// The token of a user who is logged in, if it can be shown again.
-    pub async fn find(&self, user: UserId) -> Result<Option<Token>, AuthError> {
+    pub async fn find(&self, user: &UserId) -> Result<Option<Token>, AuthError> {
+        let id = user.clone();
         let row_key = self
             .database
-            .read(move |c| models::token::find_key(c, user))
+            .read(move |c| models::token::find_key(c, &id))
             .await?;
         Ok(row_key.and_then(|key| self.keyring.recover_token(user, &key)))
     }
@@ -69,9 +77,9 @@ impl Tokens {
         let (tokens, user) = (self.clone(), user.clone());
         self.audit
             .write(&Client::command_line(), move |c, events| {
-                models::token::delete_by_user(c, user.id)?;
+                models::token::delete_by_user(c, &user.id)?;
                 events.push(Event::of(Kind::TokenReset, &user, ""));
-                tokens.get_or_insert(c, user.id)
+                tokens.get_or_insert(c, &user.id)
             })
             .await
     }
@@ -82,7 +90,7 @@ impl Tokens {
         self.audit
             .write(&Client::command_line(), move |c, events| {
                 events.push(Event::of(Kind::TokenShown, &user, ""));
-                tokens.get_or_insert(c, user.id)
+                tokens.get_or_insert(c, &user.id)
             })
             .await
     }
@@ -92,7 +100,7 @@ impl Tokens {
     pub(super) fn get_or_insert(
         &self,
         conn: &mut Connection<'_>,
-        user: UserId,
+        user: &UserId,
     ) -> QueryResult<Token> {
         for _ in 0..TRIES {
             let now = self.clock.timestamp();

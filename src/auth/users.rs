@@ -7,8 +7,9 @@ use super::client::Client;
 use super::clock::Clock;
 use super::error::AuthError;
 use crate::db::Database;
+use crate::models::attempt::account_of;
 use crate::models::user::{NewUser, User};
-use crate::models::{self, Timestamp, UserId};
+use crate::models::{self, Timestamp, UserId, UserTable};
 
 pub use self::profile::{Profile, ProfileError};
 
@@ -16,14 +17,16 @@ pub use self::profile::{Profile, ProfileError};
 #[derive(Clone)]
 pub struct Users {
     database: Database,
+    table: UserTable,
     audit: Audit,
     clock: Clock,
 }
 
 impl Users {
-    pub(super) fn new(database: Database, audit: Audit, clock: Clock) -> Self {
+    pub(super) fn new(database: Database, table: UserTable, audit: Audit, clock: Clock) -> Self {
         Self {
             database,
+            table,
             audit,
             clock,
         }
@@ -31,7 +34,7 @@ impl Users {
 
     /// Makes an active user with that hash; `false` if the name is taken.
     pub async fn create(&self, profile: Profile, encoded: String) -> Result<bool, AuthError> {
-        let now = self.clock.timestamp();
+        let (table, now) = (self.table.clone(), self.clock.timestamp());
         self.audit
             .write(&Client::command_line(), move |c, events| {
                 let is_superuser = profile.is_superuser;
@@ -46,7 +49,7 @@ impl Users {
                     is_active: true,
                     date_joined: now,
                 };
-                let is_created = models::user::create(c, &user)?;
+                let is_created = table.create(c, &user)?;
                 if is_created {
                     let kind = if is_superuser { "superuser" } else { "" };
                     events.push(Event::of_name(Kind::UserCreated, &profile.username, kind));
@@ -60,13 +63,13 @@ impl Users {
     /// and clears the throttle's counters and known clients of the user; `false` if
     /// there is no such user.
     pub async fn set_password(&self, user: &User, encoded: String) -> Result<bool, AuthError> {
-        let user = user.clone();
+        let (table, user) = (self.table.clone(), user.clone());
         self.audit
             .write(&Client::command_line(), move |c, events| {
-                let is_stored = models::user::update_password(c, user.id, &encoded)?;
+                let is_stored = table.update_password(c, &user.id, &encoded)?;
                 if is_stored {
-                    models::attempt::delete_by_account(c, &user.id.to_string())?;
-                    models::client::delete_by_user(c, user.id)?;
+                    models::attempt::delete_by_account(c, &account_of(&user.id))?;
+                    models::client::delete_by_user(c, &user.id.to_string())?;
                     events.push(Event::of(Kind::PasswordChanged, &user, ""));
                 }
                 Ok(is_stored)
@@ -76,23 +79,23 @@ impl Users {
 
     /// The user of that name, active or not.
     pub async fn find(&self, username: &str) -> Result<Option<User>, AuthError> {
-        let username = username.to_owned();
+        let (table, username) = (self.table.clone(), username.to_owned());
         let found = self
             .database
-            .read(move |c| models::user::find_by_username(c, &username));
+            .read(move |c| table.find_by_username(c, &username));
         Ok(found.await?)
     }
 
     /// When the user last logged in; `None` for a date that cannot be read, too.
-    pub async fn find_last_login(&self, user: UserId) -> Result<Option<Timestamp>, AuthError> {
-        let found = self
-            .database
-            .read(move |c| models::user::find_last_login(c, user));
+    pub async fn find_last_login(&self, user: &UserId) -> Result<Option<Timestamp>, AuthError> {
+        let (table, user) = (self.table.clone(), user.clone());
+        let found = self.database.read(move |c| table.find_last_login(c, &user));
         Ok(found.await?)
     }
 
     /// How many users there are.
     pub async fn count(&self) -> Result<i64, AuthError> {
-        Ok(self.database.read(models::user::count).await?)
+        let table = self.table.clone();
+        Ok(self.database.read(move |c| table.count(c)).await?)
     }
 }

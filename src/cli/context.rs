@@ -6,7 +6,7 @@ use crate::settings::Settings;
 
 /// The rules, on the migrated database.
 pub(super) fn auth(settings: &Settings) -> Result<Auth, CliError> {
-    let database = crate::app::open(settings)?;
-    let auth = Auth::new(crate::app::auth_config(settings), database, Clock::system())?;
-    Ok(auth)
+    let (database, users) = crate::app::open(settings)?;
+    let config = crate::app::auth_config(settings);
+    Ok(Auth::new(config, database, users, Clock::system())?)
 }

@@ -8,9 +8,10 @@ use crate::settings::Settings;
 use crate::telemetry;
 
 /// Where the users are, and how their passwords are hashed.
-const USER_SETTINGS: [&str; 4] = [
+const USER_SETTINGS: [&str; 5] = [
     "DATABASE_URL",
     "PORTCULLIS_USER_TABLE",
+    "PORTCULLIS_USERNAME_COLUMN",
     "PORTCULLIS_PASSWORD_HASHER",
     "PORTCULLIS_PASSWORD_COST",
 ];

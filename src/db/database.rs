@@ -9,7 +9,6 @@ use super::connection::Connection;
 use super::error::{DatabaseError, OpenError};
 use super::migrations::{self, MigrateError};
 use super::postgres::{self, Postgres};
-use super::setup::Setup;
 use super::sqlite::{Durability, Sqlite};
 use super::url::DatabaseUrl;
 
@@ -28,12 +27,10 @@ pub(super) enum Backend {
 
 impl Database {
     /// Connects, and creates the file of a SQLite database that is not there.
-    pub fn open(url: &DatabaseUrl, setup: &Setup, pool_size: u32) -> Result<Self, OpenError> {
+    pub fn open(url: &DatabaseUrl, pool_size: u32) -> Result<Self, OpenError> {
         let backend = match url {
-            DatabaseUrl::Sqlite(path) => Backend::Sqlite(Arc::new(Sqlite::open(path, setup)?)),
-            DatabaseUrl::Postgres(text) => {
-                Backend::Postgres(Postgres::open(url, text, setup, pool_size)?)
-            }
+            DatabaseUrl::Sqlite(path) => Backend::Sqlite(Arc::new(Sqlite::open(path)?)),
+            DatabaseUrl::Postgres(text) => Backend::Postgres(Postgres::open(url, text, pool_size)?),
         };
         Ok(Self {
             backend,
@@ -122,9 +119,8 @@ impl Database {
         .await
     }
 
-    /// Applies the pending migrations; other processes wait. Without `makes_djangos`,
-    /// for another project's user table, it only makes tables that Django does not
-    /// know.
+    /// Applies the pending migrations; other processes wait. Without `makes_djangos`, it
+    /// only makes tables that Django does not know.
     pub fn migrate(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>, MigrateError> {
         migrations::run(url, makes_djangos)
     }

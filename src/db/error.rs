@@ -43,20 +43,6 @@ pub enum OpenError {
         /// What the driver said.
         reason: String,
     },
-    /// A table of Django's that must exist does not.
-    #[error(
-        "{because}, but {url} has no {table} with Django's columns ({reason}); check the name, or run `manage.py migrate` there first"
-    )]
-    Table {
-        /// The setting that says so.
-        because: String,
-        /// The address, without a password.
-        url: String,
-        /// What is missing.
-        table: String,
-        /// What the database said.
-        reason: String,
-    },
     /// A thread could not be started.
     #[error("cannot start a thread for the database: {0}")]
     Thread(#[from] std::io::Error),

@@ -10,6 +10,8 @@ use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::sqlite::SqliteConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::inspect;
+use super::look::look;
 use super::postgres;
 use super::url::DatabaseUrl;
 
@@ -52,6 +54,9 @@ pub enum MigrateError {
 /// Applies those that are pending; of Django's tables it makes none unless
 /// `makes_djangos`.
 pub(super) fn run(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>, MigrateError> {
+    if is_up_to_date(url, makes_djangos) {
+        return Ok(Vec::new());
+    }
     match url {
         DatabaseUrl::Sqlite(path) => {
             create_private(path).map_err(|error| failed(url, error))?;
@@ -78,6 +83,36 @@ pub(super) fn run(url: &DatabaseUrl, makes_djangos: bool) -> Result<Vec<String>,
             migrated.map_err(|error| failed(url, error))?
         }
     }
+}
+
+/// Whether there is nothing to do, and nothing to say. Diesel's harness would make its
+/// list of migrations to find that out, which a role may not that only reads and writes.
+fn is_up_to_date(url: &DatabaseUrl, makes_djangos: bool) -> bool {
+    let versions = "SELECT version AS name FROM __diesel_schema_migrations ORDER BY version";
+    let Ok(Some(mut applied)) = look(url, |c| inspect::texts(c, versions)) else {
+        return false;
+    };
+    let known = match url {
+        DatabaseUrl::Sqlite(_) => versions_of::<diesel::sqlite::Sqlite>(&SQLITE),
+        DatabaseUrl::Postgres(_) => versions_of::<diesel::pg::Pg>(&POSTGRES),
+    };
+    let is_djangos = |version: &String| DJANGOS.contains(&version.as_str());
+    if !makes_djangos {
+        applied.retain(|version| !is_djangos(version));
+    }
+    let wanted = known
+        .into_iter()
+        .filter(|version| makes_djangos || !is_djangos(version));
+    wanted.eq(applied)
+}
+
+/// In order.
+fn versions_of<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Vec<String> {
+    let known = MigrationSource::<DB>::migrations(source).unwrap_or_default();
+    let version = |migration: Box<dyn Migration<DB>>| migration.name().version().to_string();
+    let mut versions: Vec<String> = known.into_iter().map(version).collect();
+    versions.sort();
+    versions
 }
 
 fn failed(url: &DatabaseUrl, reason: impl std::fmt::Display) -> MigrateError {

@@ -28,7 +28,6 @@ use self::health::Health;
 use self::server::{Server, one_line};
 use super::connection::Connection;
 use super::error::{DatabaseError, OpenError};
-use super::setup::Setup;
 use super::url::DatabaseUrl;
 
 /// For a job. Longer than `LATE`, so that whoever gives up finds the job late; with
@@ -57,20 +56,14 @@ struct State {
 }
 
 impl Postgres {
-    pub(super) fn open(
-        url: &DatabaseUrl,
-        text: &str,
-        setup: &Setup,
-        size: u32,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn open(url: &DatabaseUrl, text: &str, size: u32) -> Result<Self, OpenError> {
         let open_error = |error: Error| OpenError::Connect {
             url: url.to_string(),
             reason: one_line(&error),
         };
-        let server = Arc::new(Server::new(text, setup));
+        let server = Arc::new(Server::new(text));
         // Not by the pool, which would retry for seconds, and then not say why.
         let mut first = server.connect().map_err(open_error)?;
-        setup.check(&mut first, &url.to_string())?;
         server.prepare(&mut first).map_err(open_error)?;
         let state = State {
             current: Arc::new(Generation::new(&server, size)?),

@@ -10,16 +10,16 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
 use diesel::connection::SimpleConnection;
-use diesel::result::{ConnectionError, QueryResult};
+use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
+use diesel::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
 
-use self::connect::connect_first;
+use self::connect::{READER_PRAGMAS, connect, connect_first};
 use self::reader::Readers;
 use self::wal_index::WalIndex;
 use self::writer::{Job, Writer, write_jobs};
 use super::connection::Connection;
 use super::error::{DatabaseError, OpenError};
-use super::setup::Setup;
 
 pub(super) use self::writer::Durability;
 
@@ -32,24 +32,28 @@ pub(super) struct Sqlite {
     index: Option<WalIndex>,
 }
 
+/// A connection that reads, for a look at the start.
+pub(super) fn connect_to_read(path: &Path) -> ConnectionResult<SqliteConnection> {
+    connect(path, READER_PRAGMAS)
+}
+
 impl Sqlite {
-    pub(super) fn open(path: &Path, setup: &Setup) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let url = format!("sqlite://{}", path.display());
         let open_error = |error: ConnectionError| OpenError::Connect {
             url: url.clone(),
             reason: error.to_string(),
         };
         let mut connection = connect_first(path).map_err(open_error)?;
-        setup.check(&mut connection, &url)?;
         // The first read makes the index of the log.
         let read = connection.batch_execute("SELECT 1 FROM sqlite_schema");
         read.map_err(ConnectionError::CouldntSetupConfiguration)
             .map_err(open_error)?;
         let index = WalIndex::open(path);
         let (writer, jobs) = sync_channel(QUEUE);
-        let readers = Readers::new(path.to_owned(), setup.sqlite.clone());
-        let (path, setup) = (path.to_owned(), setup.sqlite.clone());
-        let connect = move || Writer::connect(&path, setup.as_deref());
+        let readers = Readers::new(path.to_owned());
+        let path = path.to_owned();
+        let connect = move || Writer::connect(&path);
         let first = connect().map_err(open_error)?;
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
@@ -150,7 +154,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("db.sqlite3");
         Database::migrate(&DatabaseUrl::Sqlite(path.clone()), true).unwrap();
-        let sqlite = Sqlite::open(&path, &Setup::default()).unwrap();
+        let sqlite = Sqlite::open(&path).unwrap();
         let alone = async |durability| sqlite.write(durability, synchronous).await.unwrap();
 
         assert_eq!(alone(Durability::Synced).await, FULL);

@@ -13,11 +13,22 @@ use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
+use super::UserId;
 use crate::db::{Connection, cached, on};
 use crate::schema::portcullis_attempt as attempt;
 
 /// An attempt that is pending for so long is a failure: the process that held it died.
 const PENDING_MILLIS: i64 = 120_000;
+
+/// The width of the column.
+const MAX_ACCOUNT: usize = 64;
+
+/// The account of a user: the text of the id, cut to the width of the column.
+pub fn account_of(user: &UserId) -> String {
+    let mut account = user.to_string();
+    account.truncate(account.floor_char_boundary(MAX_ACCOUNT));
+    account
+}
 
 /// The limit of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,15 +1,16 @@
-//! `portcullis_client`: from where each user has logged in before.
+//! `portcullis_client`: from where each user has logged in before. Users are named by
+//! the text of their id.
 
 use diesel::prelude::*;
 
-use super::{Timestamp, UserId};
+use super::Timestamp;
 use crate::db::{Connection, cached, on};
 use crate::schema::portcullis_client as known;
 
 /// Which of these clients the user has logged in from since then.
 pub fn find_known(
     conn: &mut Connection<'_>,
-    user: UserId,
+    user: &str,
     clients: &[String],
     since: Timestamp,
 ) -> QueryResult<Vec<String>> {
@@ -30,7 +31,7 @@ pub fn find_known(
 /// `most` clients.
 pub fn store(
     conn: &mut Connection<'_>,
-    user: UserId,
+    user: &str,
     client: &str,
     now: Timestamp,
     most: i64,
@@ -65,7 +66,7 @@ pub fn store(
 }
 
 /// Deletes the known clients of a user.
-pub fn delete_by_user(conn: &mut Connection<'_>, user: UserId) -> QueryResult<usize> {
+pub fn delete_by_user(conn: &mut Connection<'_>, user: &str) -> QueryResult<usize> {
     on!(conn, c => diesel::delete(known::table)
         .filter(known::user_id.eq(user))
         .execute(c))
@@ -73,12 +74,12 @@ pub fn delete_by_user(conn: &mut Connection<'_>, user: UserId) -> QueryResult<us
 
 /// Deletes clients not seen since then, `limit` at most; how many went.
 pub fn delete_old(conn: &mut Connection<'_>, since: Timestamp, limit: i64) -> QueryResult<usize> {
-    let keys: Vec<(UserId, String)> = on!(conn, c => known::table
+    let keys: Vec<(String, String)> = on!(conn, c => known::table
         .filter(known::seen.le(since))
         .select((known::user_id, known::client))
         .limit(limit)
         .load(c))?;
-    let (users, clients): (Vec<UserId>, Vec<String>) = keys.into_iter().unzip();
+    let (users, clients): (Vec<String>, Vec<String>) = keys.into_iter().unzip();
     // One statement: many round trips would take longer than a job may. All rows that
     // it finds are old, those of other pairs too.
     on!(conn, c => diesel::delete(known::table)

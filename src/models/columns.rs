@@ -10,45 +10,49 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types;
 use diesel::sqlite::{Sqlite, SqliteValue};
 
-/// A user's primary key: `integer` or `bigint`, as the project made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
-#[diesel(sql_type = sql_types::BigInt)]
-pub struct UserId(pub i64);
+/// A text that may be NULL, where Django allows that: it counts as empty.
+#[derive(Debug, FromSqlRow)]
+pub struct MaybeText(String);
 
-impl std::fmt::Display for UserId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromSql<sql_types::BigInt, Sqlite> for UserId {
-    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
-        <i64 as FromSql<sql_types::BigInt, Sqlite>>::from_sql(value).map(Self)
-    }
-}
-
-impl FromSql<sql_types::BigInt, Pg> for UserId {
-    /// PostgreSQL sends the column's own width, whatever the schema says.
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        let bytes = value.as_bytes();
-        if let Ok(eight) = bytes.try_into() {
-            Ok(Self(i64::from_be_bytes(eight)))
-        } else if let Ok(four) = bytes.try_into() {
-            Ok(Self(i32::from_be_bytes(four).into()))
-        } else if let Ok(two) = bytes.try_into() {
-            Ok(Self(i16::from_be_bytes(two).into()))
-        } else {
-            Err("a user id is 2, 4 or 8 bytes long".into())
-        }
-    }
-}
-
-impl<B: Backend> ToSql<sql_types::BigInt, B> for UserId
+impl<DB: Backend> FromSql<sql_types::Text, DB> for MaybeText
 where
-    i64: ToSql<sql_types::BigInt, B>,
+    String: FromSql<sql_types::Text, DB>,
 {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, B>) -> serialize::Result {
-        <i64 as ToSql<sql_types::BigInt, B>>::to_sql(&self.0, out)
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        String::from_sql(value).map(Self)
+    }
+
+    fn from_nullable_sql(value: Option<DB::RawValue<'_>>) -> deserialize::Result<Self> {
+        value.map_or_else(|| Ok(Self(String::new())), Self::from_sql)
+    }
+}
+
+impl From<MaybeText> for String {
+    fn from(text: MaybeText) -> Self {
+        text.0
+    }
+}
+
+/// A flag that may be NULL, where Django allows that: it counts as not set.
+#[derive(Debug, FromSqlRow)]
+pub struct Flag(bool);
+
+impl<DB: Backend> FromSql<sql_types::Bool, DB> for Flag
+where
+    bool: FromSql<sql_types::Bool, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        bool::from_sql(value).map(Self)
+    }
+
+    fn from_nullable_sql(value: Option<DB::RawValue<'_>>) -> deserialize::Result<Self> {
+        value.map_or(Ok(Self(false)), Self::from_sql)
+    }
+}
+
+impl From<Flag> for bool {
+    fn from(flag: Flag) -> Self {
+        flag.0
     }
 }
 

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Timestamp, UserId};
+use super::Timestamp;
 use crate::db::{Connection, on};
 use crate::schema::portcullis_event;
 
@@ -14,8 +14,8 @@ pub struct NewEvent<'a> {
     pub at: Timestamp,
     /// What, in one word.
     pub kind: &'a str,
-    /// Which user it concerns, if any.
-    pub user_id: Option<UserId>,
+    /// The text of the id of the user whom it concerns, if any.
+    pub user_id: Option<&'a str>,
     /// The user's name at that time; may be empty.
     pub username: &'a str,
     /// From where: an IP address; empty if it was on the machine itself.

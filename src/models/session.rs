@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::{RowKeys, Timestamp, readable};
-use crate::db::{Connection, cached, on};
+use super::{RowKeys, Timestamp};
+use crate::db::{Connection, cached, on, readable};
 use crate::schema::django_session;
 
 /// A session as it is stored, expired or not.

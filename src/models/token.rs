@@ -6,8 +6,8 @@ use std::sync::Arc;
 use diesel::prelude::*;
 
 use super::user::User;
-use super::{RowKeys, Timestamp, UserId, readable};
-use crate::db::{Connection, on};
+use super::{RowKeys, Timestamp, UserId, UserTable};
+use crate::db::{Connection, on, readable};
 use crate::schema::{accounts_customuser, authtoken_token};
 
 /// A token's row key and its owner. A macro, since the type differs between backends.
@@ -31,27 +31,32 @@ pub struct Owner {
 
 /// The owners of those tokens. SQLite takes one statement for both keys of a token, so
 /// that an unknown token costs no more than a good one; PostgreSQL one for all.
-pub fn find_owners(conn: &mut Connection<'_>, keys: &[RowKeys]) -> QueryResult<Vec<Option<Owner>>> {
+pub fn find_owners(
+    conn: &mut Connection<'_>,
+    users: &UserTable,
+    keys: &[RowKeys],
+) -> QueryResult<Vec<Option<Owner>>> {
     match conn {
         Connection::Sqlite(c) => keys
             .iter()
             .map(|keys| {
                 let key = &keys.key;
                 let found: Option<(String, User)> = readable(match &keys.or_else {
-                    None => with_user!(key.eq(key)).get_result(&mut **c),
-                    Some(or_else) => with_user!(key.eq(key))
-                        .union_all(with_user!(key.eq(or_else)))
-                        .limit(1)
-                        .get_result(&mut **c),
+                    None => users.query(with_user!(key.eq(key))).get_result(&mut **c),
+                    Some(or_else) => {
+                        let either = with_user!(key.eq(key)).union_all(with_user!(key.eq(or_else)));
+                        users.query(either.limit(1)).get_result(&mut **c)
+                    }
                 })?;
                 Ok(found.map(|(key, user)| Owner {
                     plaintext_key: (key != keys.key).then_some(key),
-                    user: Arc::new(user),
+                    user: Arc::new(users.own(user)),
                 }))
             })
             .collect(),
         Connection::Postgres(c) => {
-            let found = with_user!(key.eq_any(RowKeys::of_all(keys))).load(&mut **c)?;
+            let query = with_user!(key.eq_any(RowKeys::of_all(keys)));
+            let found = users.query(query).load(&mut **c)?;
             let found: HashMap<String, Arc<User>> = found
                 .into_iter()
                 .map(|(key, user): (String, User)| (key, Arc::new(user)))
@@ -70,7 +75,10 @@ pub fn find_owners(conn: &mut Connection<'_>, keys: &[RowKeys]) -> QueryResult<V
 
 /// The row key of the user's token. PostgreSQL locks the row in a write, so that a
 /// logout which deletes the token waits for a login that is about to answer with it.
-pub fn find_key_for_update(conn: &mut Connection<'_>, user: UserId) -> QueryResult<Option<String>> {
+pub fn find_key_for_update(
+    conn: &mut Connection<'_>,
+    user: &UserId,
+) -> QueryResult<Option<String>> {
     match conn {
         Connection::Sqlite(c) => by_user(user).get_result(&mut **c).optional(),
         Connection::Postgres(c) => by_user(user).for_update().get_result(&mut **c).optional(),
@@ -78,12 +86,12 @@ pub fn find_key_for_update(conn: &mut Connection<'_>, user: UserId) -> QueryResu
 }
 
 /// The row key of the user's token, for showing it.
-pub fn find_key(conn: &mut Connection<'_>, user: UserId) -> QueryResult<Option<String>> {
+pub fn find_key(conn: &mut Connection<'_>, user: &UserId) -> QueryResult<Option<String>> {
     readable(on!(conn, c => by_user(user).get_result(c)))
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
-fn by_user(user: UserId) -> _ {
+fn by_user(user: &UserId) -> _ {
     authtoken_token::table
         .filter(authtoken_token::user_id.eq(user))
         .select(authtoken_token::key)
@@ -92,7 +100,7 @@ fn by_user(user: UserId) -> _ {
 /// Inserts the user's token; `false` if the user already has one.
 pub fn create(
     conn: &mut Connection<'_>,
-    user: UserId,
+    user: &UserId,
     key: &str,
     now: Timestamp,
 ) -> QueryResult<bool> {
@@ -102,8 +110,7 @@ pub fn create(
             authtoken_token::user_id.eq(user),
             authtoken_token::created.eq(now),
         ))
-        .on_conflict(authtoken_token::user_id)
-        .do_nothing()
+        .on_conflict_do_nothing()
         .execute(c))?;
     Ok(inserted == 1)
 }
@@ -126,7 +133,7 @@ pub fn replace_key(
 }
 
 /// Deletes the user's token; how many rows went.
-pub fn delete_by_user(conn: &mut Connection<'_>, user: UserId) -> QueryResult<usize> {
+pub fn delete_by_user(conn: &mut Connection<'_>, user: &UserId) -> QueryResult<usize> {
     on!(conn, c => diesel::delete(authtoken_token::table)
         .filter(authtoken_token::user_id.eq(user))
         .execute(c))
@@ -150,10 +157,10 @@ pub fn find_plaintext(conn: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<
 }
 
 /// How many tokens belong to users who are not active.
-pub fn count_of_inactive(conn: &mut Connection<'_>) -> QueryResult<i64> {
-    on!(conn, c => authtoken_token::table
+pub fn count_of_inactive(conn: &mut Connection<'_>, users: &UserTable) -> QueryResult<i64> {
+    let query = authtoken_token::table
         .inner_join(accounts_customuser::table)
         .filter(accounts_customuser::is_active.eq(false))
-        .count()
-        .get_result(c))
+        .count();
+    on!(conn, c => users.query(query).get_result(c))
 }

@@ -1,12 +1,19 @@
-//! `accounts_customuser`: Django's `CustomUser(AbstractUser)`.
+//! The project's users: Django's `CustomUser(AbstractUser)`, or whatever its user model
+//! is. See [`UserTable`].
+
+mod statements;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use super::{Timestamp, UserId, readable};
-use crate::db::{Connection, cached, on};
+use self::statements::{Insert, Name, Unchanged, Update, Value};
+use super::columns::{Flag, MaybeText};
+use super::user_id::AnyKey;
+use super::user_table::{Field, UserTable};
+use super::{Timestamp, UserId};
+use crate::db::{Connection, cached, on, readable};
 use crate::schema::accounts_customuser;
 
 /// What a request needs to know of a user. It has no date, so that a date which cannot
@@ -17,16 +24,22 @@ pub struct User {
     /// Primary key.
     pub id: UserId,
     /// Django's encoded hash; see [`django_auth::password`].
+    #[diesel(deserialize_as = MaybeText)]
     pub password: String,
-    /// Unique, exact to the byte.
+    /// What the user logs in with.
+    #[diesel(deserialize_as = MaybeText)]
     pub username: String,
     /// May be empty.
+    #[diesel(deserialize_as = MaybeText)]
     pub first_name: String,
     /// May be empty.
+    #[diesel(deserialize_as = MaybeText)]
     pub last_name: String,
     /// May be empty.
+    #[diesel(deserialize_as = MaybeText)]
     pub email: String,
     /// Whether this user may log in, and be logged in, at all.
+    #[diesel(deserialize_as = Flag)]
     pub is_active: bool,
 }
 
@@ -39,9 +52,7 @@ impl std::fmt::Debug for User {
     }
 }
 
-/// A row to insert; the database gives the id.
-#[derive(Insertable)]
-#[diesel(table_name = accounts_customuser)]
+/// A row to insert; what the project has no column for is left out.
 pub struct NewUser<'a> {
     /// Django's encoded hash.
     pub password: &'a str,
@@ -63,155 +74,174 @@ pub struct NewUser<'a> {
     pub date_joined: Timestamp,
 }
 
-/// The user of that id.
-pub fn find(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
-    readable(on!(conn, c => accounts_customuser::table
-        .filter(accounts_customuser::id.eq(id))
-        .select(User::as_select())
-        .get_result(c)))
-}
-
-/// The users of those ids: one statement for each on SQLite, one for all on PostgreSQL.
-pub fn find_all(conn: &mut Connection<'_>, ids: &[UserId]) -> QueryResult<Vec<Option<Arc<User>>>> {
-    match conn {
-        Connection::Sqlite(_) => ids
-            .iter()
-            .map(|id| Ok(find(conn, *id)?.map(Arc::new)))
-            .collect(),
-        Connection::Postgres(c) => {
-            let found = accounts_customuser::table
-                .filter(accounts_customuser::id.eq_any(ids))
-                .select(User::as_select())
-                .load(&mut **c)?;
-            let by_id = |user: User| (user.id, Arc::new(user));
-            let found: HashMap<UserId, Arc<User>> = found.into_iter().map(by_id).collect();
-            Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
-        }
-    }
-}
-
-/// The user of exactly that name.
-pub fn find_by_username(conn: &mut Connection<'_>, username: &str) -> QueryResult<Option<User>> {
-    readable(on!(conn, c => accounts_customuser::table
-        .filter(accounts_customuser::username.eq(username))
-        .select(User::as_select())
-        .get_result(c)))
-}
-
-/// When the user last logged in.
-pub fn find_last_login(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<Timestamp>> {
-    let found = on!(conn, c => accounts_customuser::table
-        .filter(accounts_customuser::id.eq(id))
-        .select(accounts_customuser::last_login)
-        .get_result::<Option<Timestamp>>(c));
-    Ok(readable(found)?.flatten())
-}
-
-/// How many users there are.
-pub fn count(conn: &mut Connection<'_>) -> QueryResult<i64> {
-    on!(conn, c => accounts_customuser::table.count().get_result(c))
-}
-
-/// Inserts a user; `false` if the name is taken.
-pub fn create(conn: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResult<bool> {
-    match conn {
-        // A view of another project's table takes no `ON CONFLICT` here, but one writer
-        // at a time is all that SQLite has.
-        Connection::Sqlite(_) => {
-            if find_by_username(conn, user.username)?.is_some() {
-                return Ok(false);
-            }
-            on!(conn, c => diesel::insert_into(accounts_customuser::table)
-                .values(user)
-                .execute(c))?;
-            Ok(true)
-        }
-        Connection::Postgres(c) => {
-            let inserted = diesel::insert_into(accounts_customuser::table)
-                .values(user)
-                .on_conflict(accounts_customuser::username)
-                .do_nothing()
-                .execute(&mut **c)?;
-            Ok(inserted == 1)
-        }
-    }
-}
-
-/// Stores `last_login` and the upgraded hash, if any. `false` if the user was deleted,
-/// deactivated or given another password since `user` was read: the login is then void.
-pub fn record_login(
-    conn: &mut Connection<'_>,
-    user: &User,
-    last_login: Option<Timestamp>,
-    upgraded: Option<&str>,
-) -> QueryResult<bool> {
-    let is_same = |found: User| found.is_active && found.password == user.password;
-    if !lock(conn, user.id)?.is_some_and(is_same) {
-        return Ok(false);
-    }
-    if last_login.is_some() || upgraded.is_some() {
-        on!(conn, c => cached(diesel::update(accounts_customuser::table)
-            .filter(accounts_customuser::id.eq(user.id))
-            .set((
-                last_login.map(|at| accounts_customuser::last_login.eq(at)),
-                upgraded.map(|encoded| accounts_customuser::password.eq(encoded)),
-            )))
-            .execute(c))?;
-    }
-    Ok(true)
-}
-
-/// Stores another hash; `false` if there is no such user.
-pub fn update_password(conn: &mut Connection<'_>, id: UserId, encoded: &str) -> QueryResult<bool> {
-    if lock(conn, id)?.is_none() {
-        return Ok(false);
-    }
-    on!(conn, c => diesel::update(accounts_customuser::table)
-        .filter(accounts_customuser::id.eq(id))
-        .set(accounts_customuser::password.eq(encoded))
-        .execute(c))?;
-    Ok(true)
-}
-
-/// The user, locked until the transaction ends. The number of updated rows would not
-/// do: SQLite counts none through a view.
-fn lock(conn: &mut Connection<'_>, id: UserId) -> QueryResult<Option<User>> {
-    match conn {
-        Connection::Sqlite(_) => find(conn, id),
-        Connection::Postgres(c) => accounts_customuser::table
+impl UserTable {
+    /// The user of that id.
+    pub fn find(&self, conn: &mut Connection<'_>, id: &UserId) -> QueryResult<Option<User>> {
+        let found = on!(conn, c => self.query(accounts_customuser::table
             .filter(accounts_customuser::id.eq(id))
-            .select(User::as_select())
-            .for_update()
-            .get_result(&mut **c)
-            .optional(),
+            .select(User::as_select()))
+            .get_result(c));
+        Ok(readable(found)?.map(|user| self.own(user)))
     }
-}
 
-/// Some users' hashes, in order of id, from the one after `last` on.
-pub fn find_passwords_after(
-    conn: &mut Connection<'_>,
-    last: UserId,
-    limit: i64,
-) -> QueryResult<Vec<(UserId, String)>> {
-    on!(conn, c => accounts_customuser::table
-        .filter(accounts_customuser::id.gt(last))
-        .order(accounts_customuser::id)
-        .select((accounts_customuser::id, accounts_customuser::password))
-        .limit(limit)
-        .load(c))
+    /// The users of those ids: one statement for each on SQLite, one for all on
+    /// PostgreSQL.
+    pub fn find_all(
+        &self,
+        conn: &mut Connection<'_>,
+        ids: &[UserId],
+    ) -> QueryResult<Vec<Option<Arc<User>>>> {
+        match conn {
+            Connection::Sqlite(_) => ids
+                .iter()
+                .map(|id| Ok(self.find(conn, id)?.map(Arc::new)))
+                .collect(),
+            Connection::Postgres(c) => {
+                let query = accounts_customuser::table
+                    .filter(accounts_customuser::id.eq(AnyKey(ids)))
+                    .select(User::as_select());
+                let found: Vec<User> = self.query(query).load(&mut **c)?;
+                let by_id = |user: User| (user.id.clone(), Arc::new(user));
+                let found: HashMap<UserId, Arc<User>> = found.into_iter().map(by_id).collect();
+                Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+            }
+        }
+    }
+
+    /// The user of that name, as the column compares it. None if there are two, as
+    /// neither could be told from the other.
+    pub fn find_by_username(
+        &self,
+        conn: &mut Connection<'_>,
+        username: &str,
+    ) -> QueryResult<Option<User>> {
+        let found = on!(conn, c => self.query(accounts_customuser::table
+            .filter(accounts_customuser::username.eq(Name(username)))
+            .select(User::as_select())
+            .limit(2))
+            .load::<User>(c));
+        let mut found = readable(found)?.unwrap_or_default();
+        if found.len() > 1 {
+            tracing::warn!("two users have one name: neither can log in");
+            return Ok(None);
+        }
+        Ok(found.pop().map(|user| self.own(user)))
+    }
+
+    /// When the user last logged in.
+    pub fn find_last_login(
+        &self,
+        conn: &mut Connection<'_>,
+        id: &UserId,
+    ) -> QueryResult<Option<Timestamp>> {
+        let query = accounts_customuser::table
+            .filter(accounts_customuser::id.eq(id))
+            .select(accounts_customuser::last_login);
+        let found = on!(conn, c => self.query(query).get_result::<Option<Timestamp>>(c));
+        Ok(readable(found)?.flatten())
+    }
+
+    /// How many users there are.
+    pub fn count(&self, conn: &mut Connection<'_>) -> QueryResult<i64> {
+        on!(conn, c => self.query(accounts_customuser::table.count()).get_result(c))
+    }
+
+    /// Inserts a user; `false` if the name is taken. Of two at once with one name, one
+    /// gets the database's error.
+    pub fn create(&self, conn: &mut Connection<'_>, user: &NewUser<'_>) -> QueryResult<bool> {
+        let insert = Insert::new(
+            self,
+            [
+                (Field::Password, Value::Text(user.password)),
+                (Field::LastLogin, Value::Null),
+                (Field::IsSuperuser, Value::Flag(user.is_superuser)),
+                (Field::Username, Value::Text(user.username)),
+                (Field::FirstName, Value::Text(user.first_name)),
+                (Field::LastName, Value::Text(user.last_name)),
+                (Field::Email, Value::Text(user.email)),
+                (Field::IsStaff, Value::Flag(user.is_staff)),
+                (Field::IsActive, Value::Flag(user.is_active)),
+                (Field::DateJoined, Value::Time(user.date_joined)),
+            ],
+        );
+        if self.find_by_username(conn, user.username)?.is_some() {
+            return Ok(false);
+        }
+        on!(conn, c => cached(&insert).execute(c))?;
+        Ok(true)
+    }
+
+    /// Stores `last_login` and the upgraded hash, if any. `false` if the user was
+    /// deleted, deactivated or given another password since `user` was read: the login
+    /// is then void.
+    pub fn record_login(
+        &self,
+        conn: &mut Connection<'_>,
+        user: &User,
+        last_login: Option<Timestamp>,
+        upgraded: Option<&str>,
+    ) -> QueryResult<bool> {
+        let changes = [
+            last_login.map(|at| (Field::LastLogin, Value::Time(at))),
+            upgraded.map(|encoded| (Field::Password, Value::Text(encoded))),
+        ];
+        let update = Update::new(self, &user.id, changes.into_iter().flatten());
+        if update.is_empty() {
+            let unchanged = Unchanged::new(self, &user.id, &user.password);
+            return Ok(on!(conn, c => cached(&unchanged).load::<i32>(c))?.len() == 1);
+        }
+        let update = update.if_password_is(&user.password);
+        Ok(on!(conn, c => cached(&update).execute(c))? == 1)
+    }
+
+    /// Stores another hash; `false` if there is no such user.
+    pub fn update_password(
+        &self,
+        conn: &mut Connection<'_>,
+        id: &UserId,
+        encoded: &str,
+    ) -> QueryResult<bool> {
+        let update = Update::new(self, id, [(Field::Password, Value::Text(encoded))]);
+        Ok(on!(conn, c => cached(&update).execute(c))? == 1)
+    }
+
+    /// Some users' hashes, in order of id, from the one after `last` on.
+    pub fn find_passwords_after(
+        &self,
+        conn: &mut Connection<'_>,
+        last: Option<&UserId>,
+        limit: i64,
+    ) -> QueryResult<Vec<(UserId, String)>> {
+        let query = accounts_customuser::table
+            .order(accounts_customuser::id)
+            .select((accounts_customuser::id, accounts_customuser::password))
+            .limit(limit);
+        let found: Vec<(UserId, MaybeText)> = on!(conn, c => match last {
+            None => self.query(query).load(c),
+            Some(last) => self.query(query.filter(accounts_customuser::id.gt(last))).load(c),
+        })?;
+        let own = |(id, encoded): (UserId, MaybeText)| (self.key().own(id), encoded.into());
+        Ok(found.into_iter().map(own).collect())
+    }
+
+    /// One of each set of names that differ only by case.
+    pub fn find_names_by_case(&self, conn: &mut Connection<'_>) -> QueryResult<Vec<String>> {
+        let query = accounts_customuser::table
+            .group_by(lower(accounts_customuser::username))
+            .having(diesel::dsl::count_star().gt(1))
+            .select(diesel::dsl::min(accounts_customuser::username));
+        let names: Vec<Option<String>> = on!(conn, c => self.query(query).load(c))?;
+        Ok(names.into_iter().flatten().collect())
+    }
+
+    /// The user with a key of this table's kind.
+    pub(super) fn own(&self, mut user: User) -> User {
+        user.id = self.key().own(user.id);
+        user
+    }
 }
 
 diesel::define_sql_function! {
     /// The database's own `lower`.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
-
-/// One of each set of names that differ only by case.
-pub fn find_names_by_case(conn: &mut Connection<'_>) -> QueryResult<Vec<String>> {
-    on!(conn, c => accounts_customuser::table
-        .group_by(lower(accounts_customuser::username))
-        .having(diesel::dsl::count_star().gt(1))
-        .select(diesel::dsl::min(accounts_customuser::username))
-        .load::<Option<String>>(c))
-    .map(|names| names.into_iter().flatten().collect())
 }

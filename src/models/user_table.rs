@@ -1,28 +1,33 @@
-//! `PORTCULLIS_USER_TABLE`: another project's user table under the name in our queries.
+//! The project's user table: what it is called, and which of its columns are which.
 //!
-//! Each connection gets a temporary view of that table (docs/decisions/0016).
-//! PostgreSQL writes through such a view; SQLite needs triggers, temporary too.
+//! Our queries are written for `accounts_customuser` with Django's columns. For any
+//! other table they begin with a common table expression of that name, which both
+//! databases see through: the same plan, and nothing in the database depends on it.
 
-use crate::db::{Required, Setup};
+use std::sync::Arc;
+
+use diesel::QueryResult;
+use diesel::backend::Backend;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_dsl::RunQueryDsl;
+
+use super::user_id::KeyKind;
 
 /// The name that our schema has for it.
 const OURS: &str = "accounts_customuser";
-const COLUMNS: &str = "id, password, last_login, is_superuser, username, first_name, last_name, \
-    email, is_staff, is_active, date_joined";
 
-/// The table of the user model: `name`, or `schema.name` on PostgreSQL.
+/// The name of a table: `name`, or `schema.name` on PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserTable {
+pub struct TableName {
     schema: Option<String>,
     name: String,
 }
 
-impl UserTable {
-    /// Takes letters, digits and underscores, so that it needs no escaping.
+impl TableName {
+    /// Takes whatever can be quoted.
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_name = |part: &str| {
-            (1..=63).contains(&part.len())
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            (1..=63).contains(&part.len()) && !part.contains(['"', '.']) && !has_control(part)
         };
         let (schema, name) = match text.split_once('.') {
             Some((schema, name)) => (Some(schema), name),
@@ -47,64 +52,28 @@ impl UserTable {
         self.schema.is_some()
     }
 
-    fn quoted(&self) -> String {
+    /// As it stands in SQL.
+    pub fn quoted(&self) -> String {
         match &self.schema {
             Some(schema) => format!("\"{schema}\".\"{}\"", self.name),
             None => format!("\"{}\"", self.name),
         }
     }
-
-    /// What each connection needs for it.
-    pub fn setup(&self) -> Setup {
-        if self.is_ours() {
-            return Setup::default();
-        }
-        Setup {
-            sqlite: Some(self.sqlite_view()),
-            postgres: Some(self.postgres_view()),
-            required: self.required(),
-        }
-    }
-
-    /// The tables of Django's that must be there, with the columns that we use.
-    fn required(&self) -> Vec<Required> {
-        let required = |table: &str, columns: &str| Required {
-            table: table.to_owned(),
-            columns: columns.to_owned(),
-            because: format!("PORTCULLIS_USER_TABLE is {self}"),
-        };
-        vec![
-            required(&self.quoted(), COLUMNS),
-            required("authtoken_token", "key, created, user_id"),
-            required("django_session", "session_key, session_data, expire_date"),
-        ]
-    }
-
-    fn postgres_view(&self) -> String {
-        let table = self.quoted();
-        format!("CREATE TEMPORARY VIEW {OURS} AS SELECT {COLUMNS} FROM {table}")
-    }
-
-    fn sqlite_view(&self) -> String {
-        let table = self.quoted();
-        let inserted = COLUMNS.trim_start_matches("id, ");
-        let values = format!("NEW.{}", inserted.replace(", ", ", NEW."));
-        format!(
-            "CREATE TEMPORARY VIEW {OURS} AS SELECT {COLUMNS} FROM {table};
-             CREATE TEMPORARY TRIGGER portcullis_user_update
-               INSTEAD OF UPDATE ON {OURS} BEGIN
-                 UPDATE {table} SET password = NEW.password, last_login = NEW.last_login
-                   WHERE id = OLD.id;
-               END;
-             CREATE TEMPORARY TRIGGER portcullis_user_insert
-               INSTEAD OF INSERT ON {OURS} BEGIN
-                 INSERT INTO {table} ({inserted}) VALUES ({values});
-               END;"
-        )
-    }
 }
 
-impl std::fmt::Display for UserTable {
+/// Takes whatever can be quoted as the name of a column.
+pub fn parse_column(text: &str) -> Result<String, String> {
+    let is_name = (1..=63).contains(&text.len()) && !text.contains('"') && !has_control(text);
+    is_name
+        .then(|| text.to_owned())
+        .ok_or_else(|| "not a column name such as email".to_owned())
+}
+
+fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
+impl std::fmt::Display for TableName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.schema {
             Some(schema) => write!(f, "{schema}.{}", self.name),
@@ -113,31 +82,205 @@ impl std::fmt::Display for UserTable {
     }
 }
 
+/// What our schema has of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// The primary key, whatever its name.
+    Id,
+    /// Django's encoded hash.
+    Password,
+    /// When the user last logged in.
+    LastLogin,
+    /// Everything is allowed.
+    IsSuperuser,
+    /// What the user logs in with: the column of `USERNAME_FIELD`.
+    Username,
+    /// May be empty.
+    FirstName,
+    /// May be empty.
+    LastName,
+    /// May be empty.
+    Email,
+    /// May open Django's admin.
+    IsStaff,
+    /// Whether the user may log in.
+    IsActive,
+    /// When the user was made.
+    DateJoined,
+}
+
+impl Field {
+    /// In the order of our schema.
+    pub const ALL: [Self; 11] = [
+        Self::Id,
+        Self::Password,
+        Self::LastLogin,
+        Self::IsSuperuser,
+        Self::Username,
+        Self::FirstName,
+        Self::LastName,
+        Self::Email,
+        Self::IsStaff,
+        Self::IsActive,
+        Self::DateJoined,
+    ];
+
+    /// The column's name in our schema.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Password => "password",
+            Self::LastLogin => "last_login",
+            Self::IsSuperuser => "is_superuser",
+            Self::Username => "username",
+            Self::FirstName => "first_name",
+            Self::LastName => "last_name",
+            Self::Email => "email",
+            Self::IsStaff => "is_staff",
+            Self::IsActive => "is_active",
+            Self::DateJoined => "date_joined",
+        }
+    }
+
+    /// What a user has who has no such column; `None` if none can do without it.
+    pub const fn when_absent(self) -> Option<&'static str> {
+        match self {
+            Self::Id | Self::Password | Self::Username => None,
+            Self::FirstName | Self::LastName | Self::Email => Some("''"),
+            Self::IsSuperuser | Self::IsStaff => Some("FALSE"),
+            // Django's `AbstractBaseUser` says so.
+            Self::IsActive => Some("TRUE"),
+            Self::LastLogin | Self::DateJoined => Some("CAST(NULL AS timestamp)"),
+        }
+    }
+}
+
+/// The user table as it was found in the database; cheap to clone. All queries on it
+/// are its methods.
+///
+/// A database has one: its connections keep statements prepared by what they are for.
+#[derive(Clone)]
+pub struct UserTable(Arc<Shape>);
+
+struct Shape {
+    /// Quoted.
+    name: String,
+    key: KeyKind,
+    /// By [`Field`]: the column's name, if there is one.
+    columns: [Option<String>; Field::ALL.len()],
+    /// What our queries begin with; empty for the table that our schema describes.
+    with: String,
+}
+
+impl UserTable {
+    /// `quoted` is the name that means this table even where `accounts_customuser` is
+    /// another's.
+    pub(super) fn new(
+        name: &TableName,
+        quoted: String,
+        key: KeyKind,
+        column: impl Fn(Field) -> Option<String>,
+    ) -> Self {
+        let columns = Field::ALL.map(column);
+        let is_our_own =
+            |field: Field, column: &Option<String>| column.as_deref() == Some(field.name());
+        let is_standard = name.is_ours()
+            && Field::ALL
+                .iter()
+                .zip(&columns)
+                .all(|(field, column)| is_our_own(*field, column));
+        let with = if is_standard {
+            String::new()
+        } else {
+            let selected = Field::ALL.iter().zip(&columns).map(|(field, column)| {
+                let value = match column {
+                    Some(column) => format!("\"{column}\""),
+                    None => field.when_absent().unwrap_or("NULL").to_owned(),
+                };
+                format!("{value} AS \"{}\"", field.name())
+            });
+            let selected = selected.collect::<Vec<_>>().join(", ");
+            format!("WITH \"{OURS}\" AS NOT MATERIALIZED (SELECT {selected} FROM {quoted}) ")
+        };
+        Self(Arc::new(Shape {
+            name: quoted,
+            key,
+            columns,
+            with,
+        }))
+    }
+
+    /// The kind of its primary key.
+    pub fn key(&self) -> KeyKind {
+        self.0.key
+    }
+
+    /// Whether the project has that column.
+    pub fn has(&self, field: Field) -> bool {
+        self.column(field).is_some()
+    }
+
+    pub(super) fn quoted(&self) -> &str {
+        &self.0.name
+    }
+
+    pub(super) fn column(&self, field: Field) -> Option<&str> {
+        self.0.columns.get(field as usize)?.as_deref()
+    }
+
+    /// A query whose `accounts_customuser` is this table.
+    pub(super) fn query<Q>(&self, query: Q) -> OnUsers<'_, Q> {
+        OnUsers {
+            with: &self.0.with,
+            query,
+        }
+    }
+}
+
+/// See [`UserTable::query`].
+#[derive(Clone, Copy)]
+pub(super) struct OnUsers<'a, Q> {
+    with: &'a str,
+    query: Q,
+}
+
+impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for OnUsers<'_, Q> {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        pass.push_sql(self.with);
+        self.query.walk_ast(pass)
+    }
+}
+
+/// The query's own, as a connection only ever sees one user table.
+impl<Q: QueryId> QueryId for OnUsers<'_, Q> {
+    type QueryId = OnUsers<'static, Q::QueryId>;
+    const HAS_STATIC_QUERY_ID: bool = Q::HAS_STATIC_QUERY_ID;
+}
+
+impl<Q: Query> Query for OnUsers<'_, Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q, C> RunQueryDsl<C> for OnUsers<'_, Q> {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_names_are_taken() {
-        assert!(UserTable::parse("accounts_customuser").unwrap().is_ours());
+    fn names_that_can_be_quoted_are_taken() {
+        assert!(TableName::parse("accounts_customuser").unwrap().is_ours());
         for other in [
             "auth_user",
             "legacy.auth_user",
             "legacy.accounts_customuser",
+            "Users-2",
+            "Benutzer é",
         ] {
-            assert!(!UserTable::parse(other).unwrap().is_ours());
+            assert!(!TableName::parse(other).unwrap().is_ours());
         }
-        for wrong in [
-            "",
-            "a b",
-            "a.b.c",
-            ".a",
-            "a.",
-            "a\"b",
-            "a;drop table x",
-            "é",
-        ] {
-            assert!(UserTable::parse(wrong).is_err(), "{wrong}");
+        for wrong in ["", "a.b.c", ".a", "a.", "a\"b", "a\0", &"x".repeat(64)] {
+            assert!(TableName::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

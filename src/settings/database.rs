@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use super::entry::{key, settings};
 use super::parse::{MOST_COUNT, count_or};
 use crate::db::DatabaseUrl;
-use crate::models::UserTable;
+use crate::models::{Requirements, TableName, parse_column};
 
 settings! {
     /// The database and the table of users in it.
@@ -20,8 +20,21 @@ settings! {
         }
         USERS {
             /// Table of the user model
-            pub user_table: UserTable = key("PORTCULLIS_USER_TABLE").default("accounts_customuser"),
-                UserTable::parse;
+            pub user_table: TableName = key("PORTCULLIS_USER_TABLE").default("accounts_customuser"),
+                TableName::parse;
+            /// Column of the user model's USERNAME_FIELD
+            pub username_column: String = key("PORTCULLIS_USERNAME_COLUMN").default("username"),
+                parse_column;
+        }
+    }
+}
+
+impl DatabaseSettings {
+    /// Where the users are.
+    pub fn requirements(&self) -> Requirements {
+        Requirements {
+            users: self.user_table.clone(),
+            username: self.username_column.clone(),
         }
     }
 }

@@ -64,7 +64,7 @@ async fn every_act_of_a_user_is_one_event(backend: Backend) {
     let expected = [&expected[..], &wrong[..], &throttled[..]].concat();
     assert_eq!(events(&app), expected);
     let sql = "SELECT address || ' ' || CAST(length(request_id) AS text) || ' '
-               || CAST(user_id IS NULL OR user_id > 0 AS text) AS text FROM portcullis_event";
+               || CAST(user_id IS NULL OR user_id <> '' AS text) AS text FROM portcullis_event";
     for row in app.database.texts(sql).into_iter().flatten() {
         assert!(
             row == "127.0.0.1 36 1" || row == "127.0.0.1 36 true",

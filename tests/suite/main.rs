@@ -32,6 +32,7 @@ mod stop;
 mod throttle;
 mod upkeep;
 mod user;
+mod user_models;
 mod wire;
 
 use support::database::Backend;

@@ -13,7 +13,8 @@ const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
 
 /// Whose session it is, by what stands in it; not yet checked.
 pub struct Claim {
-    pub(super) user: UserId,
+    /// The text of a user's id.
+    pub(super) user: String,
     pub(super) hash: String,
 }
 
@@ -24,21 +25,20 @@ impl Claim {
         if entry(BACKEND)? != MODEL_BACKEND {
             return None;
         }
-        let id = match entry(USER_ID)? {
-            Value::String(text) => text.parse().ok()?,
-            number => number.as_i64()?,
+        let user = match entry(USER_ID)? {
+            Value::String(text) => text,
+            number => number.as_i64()?.to_string(),
         };
         let hash = match entry(HASH) {
             Some(Value::String(hash)) => hash,
             _ => String::new(),
         };
-        let user = UserId(id);
         Some(Self { user, hash })
     }
 }
 
 /// Marks the data as this user's, in Django's order of keys.
-pub(super) fn set_user(data: &mut SessionData, user: UserId, hash: &str) {
+pub(super) fn set_user(data: &mut SessionData, user: &UserId, hash: &str) {
     data.insert(USER_ID.to_owned(), Value::String(user.to_string()));
     data.insert(BACKEND.to_owned(), Value::String(MODEL_BACKEND.to_owned()));
     data.insert(HASH.to_owned(), Value::String(hash.to_owned()));

@@ -5,6 +5,7 @@ use hmac::Mac;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::auth::keyring::{HmacSha256, derived_key};
+use crate::models::attempt::account_of;
 use crate::models::user::User;
 
 /// Keeps this use of the secret key apart from every other.
@@ -22,7 +23,7 @@ impl Accounts {
 
     pub(super) fn name(&self, user: Option<&User>, name: Option<&str>) -> String {
         match user {
-            Some(user) => user.id.to_string(),
+            Some(user) => account_of(&user.id),
             None => format!("~{}", self.digest(name.unwrap_or_default())),
         }
     }

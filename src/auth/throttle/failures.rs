@@ -10,9 +10,9 @@ use crate::auth::audit::{Event, Kind};
 use crate::auth::client::{Client, network_of};
 use crate::auth::error::AuthError;
 use crate::db::Connection;
-use crate::models::attempt::Attempt;
+use crate::models::attempt::{Attempt, account_of};
 use crate::models::user::User;
-use crate::models::{self, UserId};
+use crate::models::{self, UserTable};
 
 /// Whose failures are to be cleared.
 pub enum Whose {
@@ -40,12 +40,12 @@ pub struct Failures {
 impl Throttle {
     /// The accounts and clients with the most failures.
     pub async fn find_failures(&self, limit: i64) -> Result<Vec<Failures>, AuthError> {
-        let now = self.clock.millis();
+        let (table, now) = (self.table.clone(), self.clock.millis());
         let found = self.database.read(move |c| {
             let rows = models::attempt::find_worst(c, limit)?;
             rows.into_iter()
                 .filter(|row| row.failures_at(now) > 0)
-                .map(|row| failures(c, &row, now))
+                .map(|row| failures(c, &table, &row, now))
                 .collect()
         });
         Ok(found.await?)
@@ -57,7 +57,7 @@ impl Throttle {
             .write(&Client::command_line(), move |c, events| {
                 let (deleted, event) = match &whose {
                     Whose::User(user) => (
-                        models::attempt::delete_by_account(c, &user.id.to_string())?,
+                        models::attempt::delete_by_account(c, &account_of(&user.id))?,
                         Event::of(Kind::ThrottleCleared, user, ""),
                     ),
                     Whose::Network(address) => (
@@ -76,10 +76,15 @@ impl Throttle {
     }
 }
 
-fn failures(conn: &mut Connection<'_>, row: &Attempt, now: i64) -> QueryResult<Failures> {
-    let user = match row.account.parse() {
-        Ok(id) => models::user::find(conn, UserId(id))?,
-        Err(_) => None,
+fn failures(
+    conn: &mut Connection<'_>,
+    table: &UserTable,
+    row: &Attempt,
+    now: i64,
+) -> QueryResult<Failures> {
+    let user = match table.key().parse(&row.account) {
+        Some(id) => table.find(conn, &id)?,
+        None => None,
     };
     let or = |text: &str, other: &str| match text {
         "" => other.to_owned(),

@@ -5,8 +5,7 @@ use crate::app::StartError;
 use crate::auth::survey::Survey;
 use crate::auth::{Auth, Clock, Storage};
 use crate::cli::error::CliError;
-use crate::db::{Database, DatabaseUrl, inspect};
-use crate::models;
+use crate::db::{Database, inspect, look};
 use crate::settings::Settings;
 
 /// Prints what there is, and returns the findings.
@@ -15,46 +14,43 @@ pub(super) async fn findings(
     is_deployed: bool,
 ) -> Result<Vec<Finding>, CliError> {
     let url = &settings.database.url;
-    if let DatabaseUrl::Sqlite(path) = url
-        && !path.exists()
-    {
+    let requirements = settings.database.requirements();
+    let found = look(url, |c| {
+        Ok((
+            requirements.before_migrations(c)?,
+            requirements.find_users(c)?,
+        ))
+    });
+    let Some((may_migrate, users)) = found.map_err(StartError::from)? else {
         println!("{url}: not there yet; `portcullis serve` makes it");
         return Ok(Vec::new());
-    }
-    let database =
-        Database::open(url, &settings.database.user_table.setup(), 1).map_err(StartError::from)?;
+    };
+    let database = Database::open(url, 1).map_err(StartError::from)?;
     let mut findings = if is_deployed {
         deployment_findings(&database, settings).await?
     } else {
         Vec::new()
     };
-    let missing = missing_tables(&database).await;
-    if !missing.is_empty() {
-        println!(
-            "{url}: answers, but has no {} table; run `portcullis migrate`, or Django's `manage.py migrate`",
-            missing.join(", no ")
-        );
-        return Ok(findings);
-    }
-    let auth = Auth::new(crate::app::auth_config(settings), database, Clock::system())?;
+    let users = match (may_migrate, users) {
+        (Err(error), _) | (Ok(false), Err(error)) => {
+            findings.push(warning(error.to_string()));
+            return Ok(findings);
+        }
+        (Ok(true), Err(error)) => {
+            println!(
+                "{url}: answers, but not all tables are there ({error}); run `portcullis migrate`"
+            );
+            return Ok(findings);
+        }
+        (Ok(_), Ok(users)) => users,
+    };
+    let config = crate::app::auth_config(settings);
+    let auth = Auth::new(config, database, users, Clock::system())?;
     let survey = auth.survey().await?;
     println!("{url}: answers, {} users", survey.users);
     print_survey(&survey);
     findings.extend(survey_findings(&survey, settings));
     Ok(findings)
-}
-
-async fn missing_tables(database: &Database) -> Vec<&'static str> {
-    let tokens = database.read(models::token::count_plaintext).await;
-    let sessions = database.read(models::session::count_plaintext).await;
-    let users = database.read(models::user::count).await;
-    let probes = [
-        ("authtoken_token", tokens),
-        ("django_session", sessions),
-        ("user", users),
-    ];
-    let missing = probes.into_iter().filter(|(_, probe)| probe.is_err());
-    missing.map(|(table, _)| table).collect()
 }
 
 async fn deployment_findings(

@@ -11,6 +11,7 @@ use super::Postgres;
 use super::generation::Lease;
 use crate::db::connection::Connection;
 use crate::db::error::DatabaseError;
+use crate::db::readable::readable;
 
 /// Keys in one query.
 const SIZE: usize = 256;
@@ -94,19 +95,47 @@ impl<K: Send + 'static, V: Send + 'static> Service<K, V> {
     fn serve(mut self, mut lease: Lease) {
         while let Some(batch) = self.next_batch() {
             let (keys, senders): (Vec<K>, Vec<_>) = batch.into_iter().unzip();
-            let running = lease.begin();
-            let found = lease.run(|c| (self.batches.find)(c, &keys));
-            drop(running);
-            match found {
+            match self.find(&mut lease, &keys) {
                 Ok(found) => {
                     for (sender, found) in senders.into_iter().zip(found) {
                         // An error means that the client has gone.
                         let _ = sender.send(Ok(found));
                     }
                 }
+                Err(DatabaseError::Query(_)) if keys.len() > 1 => {
+                    self.serve_one_by_one(&mut lease, &keys, senders);
+                }
                 Err(error) => fail(senders, error),
             }
         }
+    }
+
+    /// After a refusal, which may be about one key: it must not be everybody's.
+    fn serve_one_by_one(
+        &self,
+        lease: &mut Lease,
+        keys: &[K],
+        senders: Vec<oneshot::Sender<Answer<V>>>,
+    ) {
+        for (key, sender) in keys.iter().zip(senders) {
+            // Whoever has given up, as all do after a few seconds, is not asked for.
+            if !sender.is_closed() {
+                let found = self.find(lease, std::slice::from_ref(key));
+                let _ = sender.send(found.map(|mut found| found.pop().flatten()));
+            }
+        }
+    }
+
+    /// One query. A row that cannot be read is none, if it is the only one.
+    fn find(&self, lease: &mut Lease, keys: &[K]) -> Result<Vec<Option<V>>, DatabaseError> {
+        let _running = lease.begin();
+        lease.run(|c| {
+            let found = (self.batches.find)(c, keys);
+            if keys.len() == 1 {
+                return Ok(readable(found)?.unwrap_or_default());
+            }
+            found
+        })
     }
 
     fn refuse(&mut self, error: DatabaseError) {

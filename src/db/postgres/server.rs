@@ -9,7 +9,6 @@ use diesel::r2d2::{Error, ManageConnection, R2D2Connection};
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
 
 use super::health::Health;
-use crate::db::setup::Setup;
 
 /// The schema's columns are `Timestamp`, which fits `timestamptz` only while the
 /// session is in UTC.
@@ -20,18 +19,16 @@ const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; \
 /// than the look-up. Not every engine that speaks PostgreSQL's protocol has these.
 const TUNING: &str = "SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1";
 
-/// Where PostgreSQL is, and what a connection needs there.
+/// Where PostgreSQL is.
 pub struct Server {
     url: String,
-    setup: Option<String>,
 }
 
 impl Server {
     /// The server at that URL.
-    pub fn new(url: &str, setup: &Setup) -> Self {
+    pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
-            setup: setup.postgres.clone(),
         }
     }
 
@@ -45,9 +42,6 @@ impl Server {
         connection.batch_execute(SETTINGS)?;
         if let Err(error) = connection.batch_execute(TUNING) {
             tracing::debug!(%error, "the database makes its own plans");
-        }
-        if let Some(statements) = &self.setup {
-            connection.batch_execute(statements)?;
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub(super) const READER_PRAGMAS: &str = "
 pub(super) fn connect_first(path: &Path) -> ConnectionResult<SqliteConnection> {
     let started = Instant::now();
     loop {
-        match connect(path, WRITER_PRAGMAS, None) {
+        match connect(path, WRITER_PRAGMAS) {
             Err(error) if is_locked(&error) && started.elapsed() < LOCK_WAIT => {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -47,18 +47,13 @@ fn is_locked(error: &ConnectionError) -> bool {
     error.to_string().contains("database is locked")
 }
 
-pub(super) fn connect(
-    path: &Path,
-    pragmas: &str,
-    setup: Option<&str>,
-) -> ConnectionResult<SqliteConnection> {
+pub(super) fn connect(path: &Path, pragmas: &str) -> ConnectionResult<SqliteConnection> {
     // A bare path: `sqlite://p` would be SQLite's `file:p`, with special characters.
     let path = path.to_str().ok_or_else(|| {
         ConnectionError::BadConnection("the database path is not valid UTF-8".to_owned())
     })?;
     let mut connection = SqliteConnection::establish(path)?;
-    // The set-up comes first: a read-only connection cannot make a view.
-    for statements in [FIRST_PRAGMA].into_iter().chain(setup).chain([pragmas]) {
+    for statements in [FIRST_PRAGMA, pragmas] {
         connection
             .batch_execute(statements)
             .map_err(ConnectionError::CouldntSetupConfiguration)?;

@@ -52,16 +52,14 @@ struct Reader {
 pub(super) struct Readers {
     id: u64,
     path: PathBuf,
-    setup: Option<String>,
 }
 
 impl Readers {
     /// Each is opened when its thread first reads.
-    pub(super) fn new(path: PathBuf, setup: Option<String>) -> Self {
+    pub(super) fn new(path: PathBuf) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             path,
-            setup,
         }
     }
 
@@ -118,7 +116,7 @@ impl Readers {
     fn connect(&self) -> Result<Reader, DatabaseError> {
         Ok(Reader {
             id: self.id,
-            connection: connect(&self.path, READER_PRAGMAS, self.setup.as_deref())?,
+            connection: connect(&self.path, READER_PRAGMAS)?,
             snapshot: None,
             last: Instant::now(),
             in_a_row: 0,
@@ -196,7 +194,7 @@ mod tests {
 
     use super::super::Sqlite;
     use super::*;
-    use crate::db::{Connection, Setup};
+    use crate::db::Connection;
 
     /// Far more than a busy machine needs.
     const TRIES: u32 = 100_000;
@@ -218,7 +216,7 @@ mod tests {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.db");
-            let sqlite = Sqlite::open(&path, &Setup::default()).unwrap();
+            let sqlite = Sqlite::open(&path).unwrap();
             let mut other = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
             let create = "CREATE TABLE t (n INTEGER, filler BLOB); INSERT INTO t VALUES (0, NULL)";
             other.batch_execute(create).unwrap();

@@ -71,9 +71,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn connect(path: &Path, setup: Option<&str>) -> ConnectionResult<Self> {
+    pub(super) fn connect(path: &Path) -> ConnectionResult<Self> {
         Ok(Self {
-            connection: connect(path, WRITER_PRAGMAS, setup)?,
+            connection: connect(path, WRITER_PRAGMAS)?,
             durability: Durability::Synced,
         })
     }

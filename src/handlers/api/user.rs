@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use crate::http::request::current_user::CurrentUser;
 use crate::http::response::json;
+use crate::models::UserId;
 
 #[derive(Serialize)]
 struct UserBody<'a> {
-    id: i64,
+    id: &'a UserId,
     username: &'a str,
     email: &'a str,
     first_name: &'a str,
@@ -19,7 +20,7 @@ struct UserBody<'a> {
 pub async fn show_user(user: CurrentUser) -> HttpResponse {
     let user = &user.user;
     let body = UserBody {
-        id: user.id.0,
+        id: &user.id,
         username: &user.username,
         email: &user.email,
         first_name: &user.first_name,

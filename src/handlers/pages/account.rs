@@ -41,8 +41,8 @@ async fn page(
     shows_token: bool,
 ) -> Result<HttpResponse, ApiError> {
     let user = &user.user;
-    let token = auth.tokens.find(user.id).await?;
-    let last_login = auth.users.find_last_login(user.id).await?;
+    let token = auth.tokens.find(&user.id).await?;
+    let last_login = auth.users.find_last_login(&user.id).await?;
     let last_login = last_login.map(|at| at.to_utc().format("%Y-%m-%d %H:%M UTC").to_string());
     let full_name = format!("{} {}", user.first_name, user.last_name);
     let secret = session.form_secret();

@@ -155,6 +155,16 @@ impl TestDatabase {
         tables
     }
 
+    /// The tables that there are, of whomever.
+    pub fn table_names(&self) -> Vec<Option<String>> {
+        self.texts(if self.is_sqlite() {
+            "SELECT name AS text FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+        } else {
+            "SELECT CAST(tablename AS text) AS text FROM pg_tables
+             WHERE schemaname = current_schema() ORDER BY 1"
+        })
+    }
+
     /// Every byte that the database keeps, as far as it can be searched.
     pub fn everything(&self) -> Vec<u8> {
         match self {

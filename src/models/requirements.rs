@@ -1,0 +1,290 @@
+//! What our queries rely on, held against the database at the start: which tables there
+//! are, which columns of which types, and to whom the tokens belong.
+
+use diesel::prelude::QueryResult;
+
+use super::user_id::KeyKind;
+use super::user_table::{Field, TableName, UserTable};
+use crate::db::Connection;
+use crate::db::inspect::{self, Table};
+
+const TOKENS: Expected = Expected {
+    table: "authtoken_token",
+    columns: &["key", "created", "user_id"],
+    app: "rest_framework.authtoken",
+};
+const SESSIONS: Expected = Expected {
+    table: "django_session",
+    columns: &["session_key", "session_data", "expire_date"],
+    app: "django.contrib.sessions",
+};
+
+/// A table of Django's that has the same columns everywhere.
+struct Expected {
+    table: &'static str,
+    columns: &'static [&'static str],
+    app: &'static str,
+}
+
+/// Where the settings say that the users are.
+#[derive(Debug, Clone)]
+pub struct Requirements {
+    /// `PORTCULLIS_USER_TABLE`.
+    pub users: TableName,
+    /// `PORTCULLIS_USERNAME_COLUMN`.
+    pub username: String,
+}
+
+/// Why the tables cannot be used: one line that names the column or the setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// There is no such user table.
+    #[error("PORTCULLIS_USER_TABLE is {table}, but there is no such table: {}", advice(.others))]
+    NoUserTable {
+        /// What the setting says.
+        table: TableName,
+        /// Tables that look like one.
+        others: Vec<String>,
+    },
+    /// Tokens of other users than those in the user table.
+    #[error(
+        "authtoken_token belongs to the users in {owner}, but PORTCULLIS_USER_TABLE is {table}: with it, people would be taken for others; set PORTCULLIS_USER_TABLE={owner}"
+    )]
+    OtherUsers {
+        /// What the setting says.
+        table: TableName,
+        /// The table that the tokens refer to.
+        owner: String,
+    },
+    /// A table of a Django app is not there.
+    #[error(
+        "there is no table {table}: in a Django project, add {app} to INSTALLED_APPS and run `manage.py migrate`"
+    )]
+    NoTable {
+        /// Its name.
+        table: &'static str,
+        /// The app that makes it.
+        app: &'static str,
+    },
+    /// A table has no such column.
+    #[error("{table} has no column {column}, which Portcullis needs; {advice}")]
+    NoColumn {
+        /// Which table.
+        table: String,
+        /// Which column.
+        column: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A column has a type that our queries do not fit.
+    #[error("{table}.{column} has the type {data_type}, which Portcullis cannot use as {what}")]
+    Type {
+        /// Which table.
+        table: String,
+        /// Which column.
+        column: String,
+        /// What the database says.
+        data_type: String,
+        /// What it should be.
+        what: &'static str,
+    },
+    /// The user table has no primary key, or one of several columns.
+    #[error("{table} has no primary key of one column, so Portcullis cannot tell its users apart")]
+    NoKey {
+        /// Which table.
+        table: String,
+    },
+}
+
+fn advice(others: &[String]) -> String {
+    match others {
+        [] => "check the name, or run `manage.py migrate` first".to_owned(),
+        [one, ..] => format!(
+            "the users seem to be in {}: set PORTCULLIS_USER_TABLE={one}",
+            others.join(" or ")
+        ),
+    }
+}
+
+type Checked<T> = QueryResult<Result<T, SchemaError>>;
+
+/// `?` for what the database says of itself and for what we say of it.
+macro_rules! ok {
+    ($checked:expr) => {
+        match $checked {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(error)),
+        }
+    };
+}
+
+impl Requirements {
+    /// Looks before the migrations run; whether they are to make Django's tables. They
+    /// make none where Django has been.
+    pub fn before_migrations(&self, conn: &mut Connection<'_>) -> Checked<bool> {
+        let has_django = inspect::has_django(conn)?;
+        if let Some(tokens) = inspect::table(conn, TOKENS.table)? {
+            ok!(self.check_owners(conn, &tokens)?);
+        }
+        if has_django || !self.users.is_ours() {
+            ok!(self.find_users(conn)?);
+            return Ok(Ok(false));
+        }
+        if inspect::table(conn, &self.users.quoted())?.is_some() {
+            ok!(self.find_table(conn)?);
+        }
+        Ok(Ok(true))
+    }
+
+    /// The user table, if it and the tables that belong to it can be used.
+    pub fn find_users(&self, conn: &mut Connection<'_>) -> Checked<UserTable> {
+        let users = ok!(self.find_table(conn)?);
+        for expected in [TOKENS, SESSIONS] {
+            let Expected {
+                table,
+                columns,
+                app,
+            } = expected;
+            let Some(found) = inspect::table(conn, table)? else {
+                return Ok(Err(SchemaError::NoTable { table, app }));
+            };
+            for column in columns {
+                ok!(has_column(&found, column, || format!(
+                    "it is not {app}'s table"
+                )));
+            }
+        }
+        Ok(Ok(users))
+    }
+
+    /// For a database that is not there.
+    pub fn no_user_table(&self) -> SchemaError {
+        SchemaError::NoUserTable {
+            table: self.users.clone(),
+            others: Vec::new(),
+        }
+    }
+
+    fn find_table(&self, conn: &mut Connection<'_>) -> Checked<UserTable> {
+        match inspect::table(conn, &self.users.quoted())? {
+            Some(found) => {
+                // SQLite takes a name in its own definition for a reference to itself.
+                let quoted = match conn {
+                    Connection::Sqlite(_) => format!("main.{}", self.users.quoted()),
+                    Connection::Postgres(_) => self.users.quoted(),
+                };
+                Ok(self.user_table(&found, quoted))
+            }
+            None => Ok(Err(SchemaError::NoUserTable {
+                table: self.users.clone(),
+                others: inspect::tables_with(conn, ["password", "last_login"])?,
+            })),
+        }
+    }
+
+    /// The tokens have to belong to the users of this table.
+    fn check_owners(&self, conn: &mut Connection<'_>, tokens: &Table) -> Checked<()> {
+        let users = inspect::table(conn, &self.users.quoted())?.unwrap_or_default();
+        let owner = tokens.references.iter().find(|it| it.column == "user_id");
+        let others = owner.filter(|owner| !owner.table.eq_ignore_ascii_case(&users.name));
+        Ok(others.map_or(Ok(()), |owner| {
+            Err(SchemaError::OtherUsers {
+                table: self.users.clone(),
+                owner: owner.table.replace('"', ""),
+            })
+        }))
+    }
+
+    fn user_table(&self, found: &Table, quoted: String) -> Result<UserTable, SchemaError> {
+        let table = || self.users.to_string();
+        let key = found.primary_key.as_ref().and_then(|key| found.column(key));
+        let key = key.ok_or_else(|| SchemaError::NoKey { table: table() })?;
+        let kind = kind_of(&key.data_type).ok_or_else(|| SchemaError::Type {
+            table: table(),
+            column: key.name.clone(),
+            data_type: key.data_type.clone(),
+            what: "a primary key",
+        })?;
+        has_column(found, "password", || "it is not a user table".to_owned())?;
+        has_column(found, &self.username, || {
+            match found.column("email") {
+            Some(_) => "if people log in with their address, set PORTCULLIS_USERNAME_COLUMN=email",
+            None => "set PORTCULLIS_USERNAME_COLUMN to the column of the user model's USERNAME_FIELD",
+        }.to_owned()
+        })?;
+        let mut columns = Vec::new();
+        for field in Field::ALL {
+            let name = match field {
+                Field::Id => &key.name,
+                Field::Username => &self.username,
+                other => other.name(),
+            };
+            let column = found
+                .column(name)
+                .map(|column| (column, fits(field, &column.data_type)));
+            columns.push(match column {
+                None => None,
+                Some((column, true)) => Some(column.name.clone()),
+                // One can do without a name, but not take an inactive user for another.
+                Some(_) if is_name(field) => None,
+                Some((column, false)) => {
+                    return Err(SchemaError::Type {
+                        table: table(),
+                        column: column.name.clone(),
+                        data_type: column.data_type.clone(),
+                        what: "what Django has there",
+                    });
+                }
+            });
+        }
+        let column = |field: Field| columns.get(field as usize).cloned().flatten();
+        Ok(UserTable::new(&self.users, quoted, kind, column))
+    }
+}
+
+fn has_column(
+    table: &Table,
+    column: &str,
+    advice: impl FnOnce() -> String,
+) -> Result<(), SchemaError> {
+    if table.column(column).is_some() {
+        return Ok(());
+    }
+    Err(SchemaError::NoColumn {
+        table: table.name.clone(),
+        column: column.to_owned(),
+        advice: advice(),
+    })
+}
+
+/// PostgreSQL's names of types, then those that Django uses on SQLite, which has no
+/// types of its own.
+fn kind_of(data_type: &str) -> Option<KeyKind> {
+    let is_text = |data_type: &str| data_type.starts_with("varchar") || data_type == "text";
+    match data_type {
+        "uuid" | "char(32)" => Some(KeyKind::Uuid),
+        "citext" => Some(KeyKind::Text),
+        text if is_text(text) => Some(KeyKind::Text),
+        number if number.contains("int") && number != "interval" => Some(KeyKind::Integer),
+        _ => None,
+    }
+}
+
+fn is_name(field: Field) -> bool {
+    matches!(field, Field::FirstName | Field::LastName | Field::Email)
+}
+
+/// Whether our queries may fit a column of that type. Only what cannot work is refused:
+/// PostgreSQL's types, as SQLite's say nothing of the rows.
+fn fits(field: Field, data_type: &str) -> bool {
+    let others: &[&str] = match field {
+        Field::Id => return true,
+        Field::Password | Field::Username => &["bool", "timestamptz", "bytea", "jsonb", "uuid"],
+        _ if is_name(field) => &["bool", "timestamptz", "bytea", "json", "jsonb", "uuid"],
+        Field::IsActive | Field::IsStaff | Field::IsSuperuser => {
+            &["int2", "int4", "int8", "varchar", "text", "bpchar"]
+        }
+        _ => &["date", "varchar", "text", "int4", "int8"],
+    };
+    !others.contains(&data_type)
+}
