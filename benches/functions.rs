@@ -24,7 +24,7 @@ fn secrets() -> SecretKeys {
 
 fn tokens(c: &mut Criterion) {
     let keyring = Keyring::new(Storage::Sealed, &secrets());
-    let token = keyring.new_token(UserId(7), &mut StdRng::seed_from_u64(1));
+    let token = keyring.new_token(&UserId::Integer(7), &mut StdRng::seed_from_u64(1));
     let row = keyring.token_row_key(&token);
     let header = format!("Token {}", token.expose());
 
@@ -38,7 +38,7 @@ fn tokens(c: &mut Criterion) {
         b.iter(|| keyring.token_row_key(black_box(&token)));
     });
     c.bench_function("token: make again from its row", |b| {
-        b.iter(|| keyring.recover_token(UserId(7), black_box(&row)));
+        b.iter(|| keyring.recover_token(&UserId::Integer(7), black_box(&row)));
     });
 }
 
