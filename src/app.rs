@@ -226,6 +226,7 @@ pub fn auth_config(settings: &Settings) -> auth::Config {
             nice: settings.auth.hash_nice,
             idle: HASHING_IDLE,
         },
+        backends: settings.auth.backends.clone(),
         session_age: settings.auth.session_age,
         session_idle: settings.auth.session_idle,
         throttle: settings.auth.throttle,

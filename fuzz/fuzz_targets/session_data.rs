@@ -5,9 +5,8 @@
 use std::io::Write;
 use std::sync::LazyLock;
 
-use django_auth::session_data::SessionData;
 use django_auth::signing::{SaltedHmac, base64_encode, is_base62};
-use django_auth::{SecretKey, SecretKeys, SessionCodec};
+use django_auth::{SecretKey, SecretKeys, SessionCodec, SessionData};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use libfuzzer_sys::fuzz_target;
@@ -28,11 +27,13 @@ fuzz_target!(|bytes: &[u8]| {
     read(&signed(&text));
     read(&signed(&format!(".{}:1abcde", base64_encode(bytes))));
     let plain = read(&signed(&format!("{}:1abcde", base64_encode(bytes))));
-    assert_eq!(
-        plain,
-        serde_json::from_slice(bytes).ok(),
-        "a session is a JSON object"
-    );
+    // Python reads more than JSON, and less deep.
+    let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes);
+    if let Ok(object) = object {
+        let plain = plain.as_ref().expect("a session is a JSON object");
+        let again = serde_json::from_str(&plain.to_json()).ok();
+        assert_eq!(again, Some(object));
+    }
 
     if bytes.len() <= 512 {
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());

@@ -19,6 +19,8 @@ pub struct Config {
     pub upgrades_hashes: bool,
     /// The hashing threads, and how many jobs may wait.
     pub hash_limits: Limits,
+    /// The backends of Django whose sessions are accepted; the first is written.
+    pub backends: Vec<String>,
     /// The longest life of a session.
     pub session_age: Duration,
     /// The longest time that a session may be idle.

@@ -4,6 +4,7 @@ use diesel::prelude::QueryResult;
 use django_auth::password;
 
 use super::audit::{Event, Kind};
+use super::sessions::StartedSession;
 use super::throttle::{Assessment, Reservation};
 use super::{Auth, AuthError, Client, Credentials, SessionKey, Token};
 use crate::db::Connection;
@@ -16,8 +17,8 @@ pub struct LogIn {
     pub user: UserId,
     /// The user's one API token.
     pub token: Token,
-    /// The key of the new session.
-    pub session: SessionKey,
+    /// The new session.
+    pub session: StartedSession,
 }
 
 /// A login whose password was right.

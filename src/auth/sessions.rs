@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use diesel::prelude::QueryResult;
 
-use self::claim::set_user;
+use self::claim::{rotate_csrf_secret, set_user};
 use self::codec::CachedCodec;
 use self::lifetime::Lifetime;
 use super::clock::Clock;
@@ -22,7 +22,7 @@ use crate::models::user::User;
 use crate::models::{self, KeyKind, RowKeys, Timestamp, UserId, UserTable};
 use django_auth::{HashMatch, SessionAuthHash, SessionData};
 
-pub use self::claim::{Claim, USER_ID};
+pub use self::claim::{Claim, MODEL_BACKEND, USER_ID};
 
 /// Whose session some data is.
 pub enum SessionUser {
@@ -34,6 +34,14 @@ pub enum SessionUser {
     Nobody,
     /// It was a user's, but the password has changed: the row must go.
     Stale,
+}
+
+/// A session that is stored.
+pub struct StartedSession {
+    /// Its key, for the browser.
+    pub key: SessionKey,
+    /// Seconds that browsers keep the cookie; without, until they are closed.
+    pub cookie_age: Option<i64>,
 }
 
 /// The sessions of all users.
@@ -49,6 +57,8 @@ pub struct Sessions {
     owners: LookUps<UserId, Arc<User>>,
     /// Of the user table.
     key: KeyKind,
+    /// Of whom sessions are accepted; the first is written.
+    backends: Arc<[String]>,
 }
 
 impl Sessions {
@@ -70,6 +80,7 @@ impl Sessions {
             rows: database.look_ups(models::session::find),
             owners: database.look_ups(move |c, ids| table.find_all(c, ids)),
             key,
+            backends: config.backends.clone().into(),
             database,
             keyring,
             clock,
@@ -113,7 +124,8 @@ impl Sessions {
 
     /// Whose session it is, as of now.
     pub async fn find_user(&self, claim: &Claim) -> Result<SessionUser, AuthError> {
-        let Some(id) = self.key.parse(&claim.user) else {
+        let is_ours = self.backends.contains(&claim.backend);
+        let Some(id) = self.key.parse(&claim.user).filter(|_| is_ours) else {
             return Ok(SessionUser::Nobody);
         };
         let user = self.owners.get(id).await?;
@@ -160,7 +172,7 @@ impl Sessions {
         &self,
         key: &SessionKey,
         user: &User,
-    ) -> Result<Option<SessionKey>, AuthError> {
+    ) -> Result<Option<StartedSession>, AuthError> {
         let (sessions, key, user) = (self.clone(), key.clone(), user.clone());
         let renewed = self
             .database
@@ -176,6 +188,13 @@ impl Sessions {
         self.codec.decode(text).is_ok()
     }
 
+    /// The backend that some session data names, if its sessions are not accepted.
+    pub(super) fn foreign_backend(&self, text: &str) -> Option<String> {
+        let data = self.codec.decode(text).ok()?;
+        let backend = Claim::of(|name| data.get(name))?.backend;
+        (!self.backends.contains(&backend)).then_some(backend)
+    }
+
     /// Starts a session of that user, whose password column is `encoded`.
     pub(super) fn start(
         &self,
@@ -183,10 +202,18 @@ impl Sessions {
         user: &UserId,
         encoded: &str,
         mut data: SessionData,
-    ) -> QueryResult<SessionKey> {
-        set_user(&mut data, user, &self.hash.of(encoded));
+    ) -> QueryResult<StartedSession> {
+        let backend = self
+            .backends
+            .iter()
+            .next()
+            .map_or(MODEL_BACKEND, String::as_str);
+        set_user(&mut data, user, backend, &self.hash.of(encoded));
+        rotate_csrf_secret(&mut data);
         self.lifetime.set_end(&mut data, self.clock.now());
-        self.insert(conn, &data)
+        let cookie_age = self.lifetime.cookie_age(&data, self.clock.now());
+        let key = self.insert(conn, &data)?;
+        Ok(StartedSession { key, cookie_age })
     }
 
     /// Ends a session that continues as another one, of that user; `None` if it was
@@ -211,7 +238,7 @@ impl Sessions {
             return Ok(None);
         };
         let is_anonymous = !data.contains_key(USER_ID);
-        let claim = Claim::of(|name| data.get(name).cloned());
+        let claim = Claim::of(|name| data.get(name));
         let is_same = claim.is_some_and(|claim| {
             let fits = self.hash.verify(&user.password, &claim.hash);
             self.key.parse(&claim.user).as_ref() == Some(&user.id) && fits != HashMatch::No

@@ -8,6 +8,9 @@ use super::seal::Keys;
 use super::{Auth, AuthError};
 use crate::models;
 
+/// Sessions that are looked into.
+const SOME_SESSIONS: i64 = 1000;
+
 /// What was found; nothing was changed.
 #[derive(Debug, Default)]
 pub struct Survey {
@@ -30,6 +33,8 @@ pub struct Survey {
     /// Whether the newest session was signed with a secret key of ours; `None` if there
     /// is no session.
     pub secret_fits: Option<bool>,
+    /// Backends of Django whose sessions are not accepted, among some of the newest.
+    pub foreign_backends: BTreeMap<String, usize>,
 }
 
 impl Auth {
@@ -56,8 +61,16 @@ impl Auth {
             .await?;
         survey.plaintext_tokens = self.count_plaintext(Keys::Tokens).await?;
         survey.plaintext_sessions = self.count_plaintext(Keys::Sessions).await?;
-        let newest = database.read(models::session::find_newest).await?;
-        survey.secret_fits = newest.map(|data| self.sessions.can_read(&data));
+        let newest = database
+            .read(|c| models::session::find_newest(c, SOME_SESSIONS))
+            .await?;
+        survey.secret_fits = newest.first().map(|data| self.sessions.can_read(data));
+        for backend in newest
+            .iter()
+            .filter_map(|data| self.sessions.foreign_backend(data))
+        {
+            *survey.foreign_backends.entry(backend).or_default() += 1;
+        }
         Ok(survey)
     }
 }

@@ -48,7 +48,7 @@ impl Tokens {
     /// The owner of a token. Whether the owner is active is for the caller to ask,
     /// since DRF answers that with other words.
     pub async fn find_user(&self, token: &Token) -> Result<Option<Arc<User>>, AuthError> {
-        let keys = self.keyring.token_row_keys(token);
+        let keys = self.row_keys(token);
         let Some(owner) = self.owners.get(keys).await? else {
             return Ok(None);
         };
@@ -60,6 +60,11 @@ impl Tokens {
                 .await?;
         }
         Ok(Some(owner.user))
+    }
+
+    /// The primary keys under which that token's row may stand.
+    pub(super) fn row_keys(&self, token: &Token) -> RowKeys {
+        self.keyring.token_row_keys(token)
     }
 
     /// The token of a user who is logged in, if it can be shown again.

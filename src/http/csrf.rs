@@ -195,7 +195,7 @@ fn give(headers: &mut HeaderMap, secret: &str, csrf: &Csrf) {
     let cookie = SetCookie {
         name: COOKIE_NAME,
         value: secret,
-        max_age: MAX_AGE,
+        max_age: Some(MAX_AGE),
         http_only: false,
         secure: csrf.is_https(),
     };

@@ -166,11 +166,12 @@ pub fn count_expired(conn: &mut Connection<'_>, now: Timestamp) -> QueryResult<i
         .get_result(c))
 }
 
-/// The data of the session that ends last.
-pub fn find_newest(conn: &mut Connection<'_>) -> QueryResult<Option<String>> {
-    readable(on!(conn, c => django_session::table
+/// The data of the sessions that end last.
+pub fn find_newest(conn: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<String>> {
+    let found = on!(conn, c => django_session::table
         .order(django_session::expire_date.desc())
         .select(django_session::session_data)
-        .limit(1)
-        .get_result(c)))
+        .limit(limit)
+        .load(c));
+    Ok(readable(found)?.unwrap_or_default())
 }

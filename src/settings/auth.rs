@@ -47,6 +47,10 @@ settings! {
             /// Fewest characters of a new password; 15 are better
             pub(super) password_min: usize = key("PORTCULLIS_PASSWORD_MIN").default("8"),
                 number(1..=64);
+            /// Django's AUTHENTICATION_BACKENDS, comma-separated: whose sessions are accepted;
+            /// the first is written
+            pub backends: Vec<String> = key("PORTCULLIS_AUTHENTICATION_BACKENDS")
+                .default("django.contrib.auth.backends.ModelBackend"), backends;
             /// Longest life of a session
             pub session_age: Duration = key("PORTCULLIS_SESSION_AGE").default("14d"), duration;
             /// Longest idle time of a session
@@ -76,6 +80,22 @@ fn secret_key(text: &str) -> Result<SecretKey, String> {
         return Err("is a sample value; use 50 random characters".to_owned());
     }
     Ok(SecretKey::new(text.to_owned()))
+}
+
+fn backends(text: &str) -> Result<Vec<String>, String> {
+    let is_path = |path: &str| path.contains('.') && !path.contains(char::is_whitespace);
+    let paths = list(|path| {
+        let path = path.to_owned();
+        if is_path(&path) {
+            Ok(path)
+        } else {
+            Err(format!("`{path}` is no dotted path"))
+        }
+    })(text)?;
+    if paths.is_empty() {
+        return Err("must name at least one backend".to_owned());
+    }
+    Ok(paths)
 }
 
 /// The algorithm says later which costs it takes.

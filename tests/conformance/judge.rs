@@ -258,9 +258,11 @@ impl<'a> Judge<'a> {
     }
 
     fn content(&self, data: &str, after: &Snapshot) -> String {
-        let Ok(mut data) = self.codec.decode(data) else {
+        let Ok(data) = self.codec.decode(data) else {
             return "undecodable".to_owned();
         };
+        let mut data: serde_json::Map<String, Value> =
+            serde_json::from_str(&data.to_json()).expect("JSON");
         let password = data
             .get("_auth_user_id")
             .and_then(Value::as_str)

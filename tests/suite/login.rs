@@ -311,7 +311,7 @@ async fn what_another_user_had_in_the_session_is_gone(backend: Backend) {
             "INSERT INTO django_session VALUES ('{key}', '{data}', '2099-01-01 00:00:00')"
         ));
     };
-    let cart: SessionData = serde_json::from_str(r#"{"cart":[1,2]}"#).unwrap();
+    let cart = SessionData::parse(r#"{"cart":[1,2]}"#).unwrap();
     store("anonymouskey", &codec.encode(&cart, 0));
     let login = async |name: &str, key: &str| {
         let request = app
@@ -330,9 +330,17 @@ async fn what_another_user_had_in_the_session_is_gone(backend: Backend) {
     };
 
     let (alices, kept) = login("alice", "anonymouskey").await;
-    assert_eq!(kept["cart"], json!([1, 2]), "an anonymous cart comes along");
+    assert_eq!(
+        kept.get("cart"),
+        Some(json!([1, 2])),
+        "an anonymous cart comes along"
+    );
     let (alices_next, kept) = login("alice", &alices).await;
-    assert_eq!(kept["cart"], json!([1, 2]), "and stays with its user");
+    assert_eq!(
+        kept.get("cart"),
+        Some(json!([1, 2])),
+        "and stays with its user"
+    );
     let (_, data) = login("bob", &alices_next).await;
     assert_eq!(data.get("cart"), None, "and with nobody else");
     assert_eq!(

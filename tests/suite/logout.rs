@@ -358,3 +358,26 @@ async fn a_body_that_names_somebody_else_ends_nothing_of_theirs(backend: Backend
         assert_eq!(app.user_by_session(&session).await.status, 200);
     }
 }
+
+/// On SQLite a column may hold what is equal to a user's id, and is not the same.
+#[each_database]
+async fn a_logout_ends_the_token_that_came_whatever_its_row_says(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.create_user("alice", PASSWORD).await;
+    let token = app.log_in(&app.program(), "alice", PASSWORD).await.token();
+    if app.database.is_sqlite() {
+        app.database.execute(
+            "ALTER TABLE authtoken_token RENAME TO old;
+             CREATE TABLE authtoken_token (key varchar(40) PRIMARY KEY, created datetime NOT NULL,
+               user_id varchar(10) NOT NULL UNIQUE);
+             INSERT INTO authtoken_token SELECT key, created, '0' || user_id FROM old",
+        );
+    }
+    assert_eq!(app.user_by_token(&token).await.status, 200);
+
+    let out = app.with_token(Method::POST, "/logout/", &token).await;
+
+    assert_eq!(out.status, 200, "{}", out.body);
+    assert_eq!(app.user_by_token(&token).await.status, 401);
+    assert_eq!(app.database.count("authtoken_token"), 0);
+}

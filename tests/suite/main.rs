@@ -12,6 +12,7 @@ mod bodies;
 mod check;
 mod cli;
 mod django;
+mod django_sessions;
 mod enumeration;
 mod faults;
 mod freshness;

@@ -14,11 +14,13 @@ pub mod password;
 pub mod random;
 pub mod secret_key;
 pub mod session_data;
+pub mod session_entries;
 pub mod session_hash;
 pub mod signing;
 #[cfg(test)]
 mod vectors;
 
 pub use secret_key::{SecretKey, SecretKeys};
-pub use session_data::{DecodeError, SessionCodec, SessionData};
+pub use session_data::{DecodeError, SessionCodec};
+pub use session_entries::SessionData;
 pub use session_hash::{HashMatch, SessionAuthHash};

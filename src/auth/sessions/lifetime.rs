@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+
 use serde_json::Value;
 
 use crate::models::Timestamp;
@@ -13,6 +14,9 @@ use django_auth::SessionData;
 
 /// The Unix time at which a session ends; only while there is an idle limit.
 const ENDS: &str = "_portcullis_ends";
+
+/// Django's `set_expiry`: seconds without use, 0 until the browser is closed, or a date.
+const EXPIRY: &str = "_session_expiry";
 
 /// `PORTCULLIS_SESSION_AGE` and `PORTCULLIS_SESSION_IDLE`.
 #[derive(Debug, Clone, Copy)]
@@ -30,21 +34,44 @@ impl Lifetime {
         };
         let ends = data
             .get(ENDS)
-            .and_then(Value::as_i64)
+            .and_then(|seconds| seconds.as_i64())
             .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
-            .unwrap_or_else(|| after(self.age));
+            .unwrap_or_else(|| self.expiry(data, now).unwrap_or_else(|| after(self.age)));
         Timestamp::new(match self.idle {
             Some(idle) => ends.min(after(idle)),
             None => ends,
         })
     }
 
+    /// The end that a Django project set for this session.
+    fn expiry(&self, data: &SessionData, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match data.get(EXPIRY)? {
+            Value::String(date) => Timestamp::from_django_text(&date).map(Timestamp::to_utc),
+            seconds => {
+                let seconds = seconds.as_i64().filter(|seconds| *seconds != 0)?;
+                now.checked_add_signed(TimeDelta::try_seconds(seconds)?)
+            }
+        }
+    }
+
+    /// How long browsers keep the cookie of a session with that data; without, until they
+    /// are closed.
+    pub(super) fn cookie_age(&self, data: &SessionData, now: DateTime<Utc>) -> Option<i64> {
+        if data.get(EXPIRY).and_then(|seconds| seconds.as_i64()) == Some(0) {
+            return None;
+        }
+        let age = i64::try_from(self.age.as_secs()).unwrap_or(i64::MAX);
+        let end = self.expiry(data, now);
+        Some(end.map_or(age, |end| (end - now).num_seconds().max(0)))
+    }
+
     /// Writes the absolute end of a session that starts now into its data.
     pub(super) fn set_end(&self, data: &mut SessionData, now: DateTime<Utc>) {
         data.remove(ENDS);
         if self.idle.is_some() {
+            let end = self.expiry(data, now).map(|end| end.timestamp());
             let age = i64::try_from(self.age.as_secs()).unwrap_or(i64::MAX / 2);
-            data.insert(ENDS.to_owned(), Value::from(now.timestamp() + age));
+            data.insert(ENDS, end.unwrap_or_else(|| now.timestamp() + age));
         }
     }
 

@@ -100,6 +100,12 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
             "PORTCULLIS_SECRET_KEY does not fit the newest session: with Django's SECRET_KEY here, its sessions go on",
         ));
     }
+    for (backend, count) in &survey.foreign_backends {
+        findings.push(warning(format!(
+            "{count} of the newest sessions are by {}, whose sessions are refused: if Django has it in AUTHENTICATION_BACKENDS, add it to PORTCULLIS_AUTHENTICATION_BACKENDS",
+            backend.escape_debug()
+        )));
+    }
     if survey.locked_out > 0 {
         findings.push(warning(format!(
             "{} users cannot log in: their password is unusable, empty, or hashed with an unknown algorithm; they need a new one",

@@ -17,7 +17,7 @@ pub async fn submit_logout(
     session: BrowserSession,
     client: Client,
 ) -> Result<HttpResponse, ApiError> {
-    auth.log_out(&user.user, session.give_up_key(), &client)
+    auth.log_out(&user.user, user.token(), session.give_up_key(), &client)
         .await?;
     session.end();
     Ok(json::ok(&json!({"message": "Logged out successfully"})))

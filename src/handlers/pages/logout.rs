@@ -18,7 +18,7 @@ pub async fn submit_logout(
     client: Client,
 ) -> Result<HttpResponse, ApiError> {
     if let Some(user) = user {
-        auth.log_out(&user.user, session.give_up_key(), &client)
+        auth.log_out(&user.user, user.token(), session.give_up_key(), &client)
             .await?;
         session.end();
     }

@@ -15,7 +15,7 @@ use crate::models::user::User;
 /// The user who sends the request; `None` if it names none.
 pub async fn authenticate(request: &ServiceRequest) -> Result<Option<CurrentUser>, ApiError> {
     let (user, authentication) = match by_token(request).await? {
-        Some(user) => (Some(user), Authentication::Token),
+        Some((user, token)) => (Some(user), Authentication::Token(token)),
         None => (by_session(request).await?, Authentication::Session),
     };
     Ok(user.map(|user| CurrentUser {
@@ -24,7 +24,7 @@ pub async fn authenticate(request: &ServiceRequest) -> Result<Option<CurrentUser
     }))
 }
 
-async fn by_token(request: &ServiceRequest) -> Result<Option<Arc<User>>, ApiError> {
+async fn by_token(request: &ServiceRequest) -> Result<Option<(Arc<User>, Token)>, ApiError> {
     let header = authorization::header(request.headers());
     let Some(token) = authorization::token_in(&header)? else {
         return Ok(None);
@@ -36,7 +36,7 @@ async fn by_token(request: &ServiceRequest) -> Result<Option<Arc<User>>, ApiErro
     if !user.is_active {
         return Err(ApiError::AuthenticationFailed("User inactive or deleted."));
     }
-    Ok(Some(user))
+    Ok(Some((user, token)))
 }
 
 async fn by_session(request: &ServiceRequest) -> Result<Option<Arc<User>>, ApiError> {

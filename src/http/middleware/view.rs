@@ -13,7 +13,6 @@ use serde_json::json;
 use super::authentication::authenticate;
 use crate::http::csrf;
 use crate::http::endpoint::{Permission, View, allows};
-use crate::http::request::current_user::Authentication;
 use crate::http::request::negotiate::{Format, Renderers, negotiate};
 use crate::http::response::error::ApiError;
 use crate::http::response::json;
@@ -38,9 +37,9 @@ async fn decide(view: &View, request: &mut ServiceRequest) -> Result<Format, Api
     let format = negotiate(request.head(), view.renderers)?;
     let user = authenticate(request).await?;
     let writes = !request.method().is_safe();
-    let proof = user.as_ref().map(|user| user.authentication);
+    let has_session = user.as_ref().is_some_and(|user| user.token().is_none());
     match view.permission {
-        Permission::LoggedIn if writes && proof == Some(Authentication::Session) => {
+        Permission::LoggedIn if writes && has_session => {
             csrf::check(request).await?;
         }
         Permission::LoggedIn if user.is_none() => return Err(ApiError::NotAuthenticated),

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
+use crate::auth::Token;
 use crate::http::response::error::ApiError;
 use crate::models::user::User;
 
 /// How the caller proved who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Authentication {
     /// By the API token.
-    Token,
+    Token(Token),
     /// By the session cookie; writes then need a CSRF token.
     Session,
 }
@@ -26,6 +27,16 @@ pub struct CurrentUser {
     pub user: Arc<User>,
     /// The proof.
     pub authentication: Authentication,
+}
+
+impl CurrentUser {
+    /// The token that came with the request, if it is what counted.
+    pub fn token(&self) -> Option<&Token> {
+        match &self.authentication {
+            Authentication::Token(token) => Some(token),
+            Authentication::Session => None,
+        }
+    }
 }
 
 impl FromRequest for CurrentUser {

@@ -9,8 +9,8 @@ pub struct SetCookie<'a> {
     pub name: &'a str,
     /// Its value; `""` with quotes where Django removes a cookie.
     pub value: &'a str,
-    /// Seconds that browsers keep it; 0 removes it.
-    pub max_age: i64,
+    /// Seconds that browsers keep it; 0 removes it, and without it goes when they close.
+    pub max_age: Option<i64>,
     /// Whether scripts may not read it.
     pub http_only: bool,
     /// Whether browsers send it over https only.
@@ -20,15 +20,18 @@ pub struct SetCookie<'a> {
 impl SetCookie<'_> {
     /// Adds the cookie to an answer.
     pub fn append_to(&self, headers: &mut HeaderMap) {
-        let (name, value, max_age) = (self.name, self.value, self.max_age);
-        let expires = expires_in(max_age);
+        let (name, value) = (self.name, self.value);
         let http_only = if self.http_only { "HttpOnly; " } else { "" };
         let secure = if self.secure { "; Secure" } else { "" };
-        let rest = format!("{http_only}Max-Age={max_age}; Path=/; SameSite=Lax{secure}");
-        append(
-            headers,
-            &format!("{name}={value}; expires={expires}; {rest}"),
-        );
+        let [expires, max_age] = match self.max_age {
+            Some(seconds) => [
+                format!("expires={}; ", expires_in(seconds)),
+                format!("Max-Age={seconds}; "),
+            ],
+            None => [String::new(), String::new()],
+        };
+        let rest = format!("{expires}{http_only}{max_age}Path=/; SameSite=Lax{secure}");
+        append(headers, &format!("{name}={value}; {rest}"));
     }
 }
 

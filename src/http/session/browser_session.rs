@@ -11,7 +11,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use super::store::{self, Row};
 use super::{cookie, device_cookie};
 use crate::auth::login::LogIn;
-use crate::auth::sessions::Claim;
+use crate::auth::sessions::{Claim, StartedSession};
 use crate::auth::{Client, SessionKey};
 use crate::http::csrf::{self, Csrf, FormSecret};
 use crate::http::request::cookies::RequestCookies;
@@ -68,10 +68,11 @@ impl BrowserSession {
     }
 
     /// Goes on under a new key, which is stored already.
-    pub fn renew(&self, key: SessionKey) -> Result<(), ApiError> {
+    pub fn renew(&self, started: StartedSession) -> Result<(), ApiError> {
         self.session.renew();
-        store::announce(&self.session, &key).map_err(|_| ApiError::Unavailable)?;
-        let cookies = RequestCookies::from_extensions(&self.request).with_key(key);
+        store::announce(&self.session, &started.key).map_err(|_| ApiError::Unavailable)?;
+        cookie::set_max_age(&self.request, started.cookie_age);
+        let cookies = RequestCookies::from_extensions(&self.request).with_key(started.key);
         self.request.extensions_mut().insert(cookies);
         Ok(())
     }
@@ -91,7 +92,8 @@ impl BrowserSession {
     }
 
     fn enter(&self, login: &LogIn) -> anyhow::Result<()> {
-        store::announce(&self.session, &login.session)?;
+        store::announce(&self.session, &login.session.key)?;
+        cookie::set_max_age(&self.request, login.session.cookie_age);
         Identity::login(&self.request.extensions(), login.user.to_string())?;
         Ok(())
     }

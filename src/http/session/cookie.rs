@@ -32,9 +32,19 @@ pub struct SessionCookie {
 /// In a request's extensions: the answer removes the session cookie.
 struct Remove;
 
+/// In a request's extensions: how long browsers keep this session's cookie.
+#[derive(Clone, Copy)]
+struct MaxAge(Option<i64>);
+
 /// Makes the answer to this request remove the session cookie.
 pub fn remove(request: &HttpRequest) {
     request.extensions_mut().insert(Remove);
+}
+
+/// Makes browsers keep the cookie of this answer for so many seconds; without, until they
+/// are closed.
+pub fn set_max_age(request: &HttpRequest, seconds: Option<i64>) {
+    request.extensions_mut().insert(MaxAge(seconds));
 }
 
 /// The middleware, outside of actix-session's.
@@ -66,8 +76,13 @@ pub async fn translate(
         tracing::error!(%error, "the session store did not answer");
         ApiError::Unavailable
     })?;
-    let is_removed = response.request().extensions().get::<Remove>().is_some();
-    cookie.strip(response.headers_mut(), is_removed);
+    let (is_removed, max_age) = {
+        let extensions = response.request().extensions();
+        let max_age = extensions.get::<MaxAge>().map(|age| age.0);
+        (extensions.get::<Remove>().is_some(), max_age)
+    };
+    let max_age = max_age.unwrap_or(Some(cookie.max_age));
+    cookie.strip(response.headers_mut(), is_removed, max_age);
     Ok(response)
 }
 
@@ -83,7 +98,7 @@ impl SessionCookie {
     }
 
     /// Writes the session cookie that goes out as Django writes it.
-    fn strip(&self, headers: &mut HeaderMap, is_removed: bool) {
+    fn strip(&self, headers: &mut HeaderMap, is_removed: bool, max_age: Option<i64>) {
         if !is_removed && !headers.contains_key(SET_COOKIE) {
             return;
         }
@@ -98,8 +113,8 @@ impl SessionCookie {
         }
         let key = session.last().and_then(|value| self.key_in(value));
         let (value, max_age) = match &key {
-            Some(key) => (key.expose(), self.max_age),
-            None => ("\"\"", 0),
+            Some(key) => (key.expose(), max_age),
+            None => ("\"\"", Some(0)),
         };
         let cookie = SetCookie {
             name: &self.name,

@@ -15,7 +15,6 @@ use actix_session::storage::{
 use actix_session::{Session, SessionInsertError};
 use actix_web::cookie::time::Duration;
 use django_auth::SessionData;
-use serde_json::Value;
 
 use crate::auth::sessions::{Claim, USER_ID};
 use crate::auth::{Auth, SessionKey};
@@ -88,7 +87,7 @@ impl SessionStore for DjangoSessionStore {
             }
         };
         let entries = session.iter();
-        let entries = entries.map(|(name, value)| (name.clone(), to_state(name, value)));
+        let entries = entries.map(|(name, value)| (name.to_owned(), to_state(name, value)));
         Ok(Some(entries.chain(mark(ROW)).collect()))
     }
 
@@ -140,17 +139,17 @@ fn mark(name: &str) -> [(String, String); 1] {
 }
 
 /// actix-identity reads the user id as a text; old Djangos wrote a number.
-fn to_state(name: &str, value: &Value) -> String {
-    match value {
-        Value::Number(id) if name == USER_ID => format!("\"{id}\""),
-        _ => value.to_string(),
+fn to_state(name: &str, value: &str) -> String {
+    if name == USER_ID && value.bytes().all(|b| b.is_ascii_digit()) {
+        return format!("\"{value}\"");
     }
+    value.to_owned()
 }
 
 fn to_data(state: &State) -> SessionData {
-    state
-        .iter()
-        .filter(|(name, _)| !name.starts_with(PREFIX))
-        .filter_map(|(name, text)| Some((name.clone(), serde_json::from_str(text).ok()?)))
-        .collect()
+    let mut data = SessionData::new();
+    for (name, value) in state.iter().filter(|(name, _)| !name.starts_with(PREFIX)) {
+        data.insert_json(name.clone(), value.clone());
+    }
+    data
 }
