@@ -2,6 +2,8 @@
 //! [`Application::run_until_stopped`].
 
 mod connection;
+mod error;
+mod open;
 mod stop;
 mod upkeep;
 
@@ -20,9 +22,10 @@ use tracing_actix_web::TracingLogger;
 use url::Url;
 
 use self::connection::{Connection, Timeouts};
+pub use self::error::StartError;
+pub use self::open::{Opened, find, migrate, open};
 use self::stop::{Signals, stop_by_signal};
-use crate::auth::{self, Auth, Clock};
-use crate::db::{Database, MigrateError, OpenError, look};
+use crate::auth::{Auth, Clock};
 use crate::http::csrf::Csrf;
 use crate::http::middleware::headers;
 use crate::http::middleware::host::AllowedHosts;
@@ -30,40 +33,12 @@ use crate::http::middleware::limits::Limits;
 use crate::http::middleware::server_state::ServerState;
 use crate::http::request::client_ip::TrustedProxies;
 use crate::http::session::cookie::SessionCookie;
-use crate::models::{SchemaError, UserTable};
 use crate::routes::{self, Services};
 use crate::settings::Settings;
 use crate::telemetry::RequestSpan;
 
 /// How long a connection that closes is still read, so that the client gets the answer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a hashing thread keeps its memory when no login comes.
-const HASHING_IDLE: Duration = Duration::from_secs(10);
-
-/// Why the server did not start: one line that names the thing.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The database could not be brought up to date.
-    #[error(transparent)]
-    Migrate(#[from] MigrateError),
-    /// The tables in it cannot be used.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// The database could not be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The address is taken, or not this machine's.
-    #[error("PORTCULLIS_BIND: cannot listen on {address}: {reason}")]
-    Bind {
-        /// What was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        reason: std::io::Error,
-    },
-    /// A thread could not be started, or a signal not be caught.
-    #[error("cannot start: {0}")]
-    System(#[from] std::io::Error),
-}
 
 /// A server that listens, and answers once it runs.
 pub struct Application {
@@ -91,8 +66,7 @@ impl Application {
         };
         let listener = TcpListener::bind(settings.server.bind).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
-        let (database, users) = open(settings)?;
-        let auth = Auth::new(auth_config(settings), database, users, clock)?;
+        let auth = open(settings)?.auth(settings, clock)?;
         let public_url = settings.public_url(address);
         let services = services(settings, auth.clone(), &public_url, address);
         let state = services.server.clone();
@@ -185,53 +159,6 @@ fn serve(
         boxed::factory(connect.and_then(http))
     });
     Ok(listening?.run())
-}
-
-/// Opens the database of these settings, migrated, with its user table.
-pub fn open(settings: &Settings) -> Result<(Database, UserTable), StartError> {
-    for migration in migrate(settings)? {
-        tracing::info!(%migration, "migrated the database");
-    }
-    let url = &settings.database.url;
-    let requirements = settings.database.requirements();
-    let users = look(url, |c| requirements.find_users(c))?;
-    let users = users.unwrap_or_else(|| Err(requirements.no_user_table()))?;
-    let pool = u32::try_from(settings.database.pool.get()).unwrap_or(u32::MAX);
-    Ok((Database::open(url, pool)?, users))
-}
-
-/// Runs the pending migrations, unless the database is not the one that was meant: then
-/// nothing is made in it.
-pub fn migrate(settings: &Settings) -> Result<Vec<String>, StartError> {
-    let url = &settings.database.url;
-    let requirements = settings.database.requirements();
-    let makes_djangos = match look(url, |c| requirements.before_migrations(c))? {
-        Some(makes_djangos) => makes_djangos?,
-        None if requirements.users.is_ours() => true,
-        None => return Err(requirements.no_user_table().into()),
-    };
-    Ok(Database::migrate(url, makes_djangos)?)
-}
-
-/// The part of the settings that [`Auth`] takes.
-pub fn auth_config(settings: &Settings) -> auth::Config {
-    auth::Config {
-        secret_keys: settings.secret_keys.clone(),
-        storage: settings.auth.storage,
-        hasher: settings.hasher,
-        upgrades_hashes: settings.upgrades_hashes,
-        hash_limits: auth::passwords::pool::Limits {
-            threads: settings.auth.hash_threads.get(),
-            queue: settings.auth.hash_queue.get(),
-            nice: settings.auth.hash_nice,
-            idle: HASHING_IDLE,
-        },
-        backends: settings.auth.backends.clone(),
-        session_age: settings.auth.session_age,
-        session_idle: settings.auth.session_idle,
-        throttle: settings.auth.throttle,
-        event_age: settings.auth.event_age,
-    }
 }
 
 fn services(settings: &Settings, auth: Auth, public_url: &Url, address: SocketAddr) -> Services {

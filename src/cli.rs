@@ -74,6 +74,8 @@ enum Command {
     /// In small steps, while requests are answered; it can be stopped and run
     /// again at any time. Tokens and cookies in use keep working.
     Seal,
+    /// Make sealed tokens plaintext again, for the way back to Django
+    Unseal,
     /// Print the effective settings and say what is wrong with them
     Check(check::CheckArgs),
 }
@@ -109,6 +111,7 @@ async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, Cl
         Command::Token(args) => tokens::token(&settings(matches)?, args).await?,
         Command::Throttle(command) => throttle::throttle(&settings(matches)?, command).await?,
         Command::Seal => seal::seal(&settings(matches)?).await?,
+        Command::Unseal => seal::unseal(&settings(matches)?).await?,
         Command::Clearsessions => sessions::clear_sessions(&settings(matches)?).await?,
         Command::Check(args) => {
             let settings = Settings::for_looking(values(matches)?)?;

@@ -3,6 +3,7 @@
 //! Queries take the connection first and return Diesel's `QueryResult`; what they mean
 //! is decided in [`crate::auth`].
 
+pub mod adopted_token;
 pub mod attempt;
 pub mod client;
 pub mod columns;
@@ -21,28 +22,26 @@ pub use self::user_table::{Field, TableName, UserTable, parse_column};
 
 use std::collections::HashMap;
 
-/// The primary key of a row, and the one that it has while its key is still plaintext.
+/// The primary key of a row, and the one that it has as long as it is stored the other
+/// way: sealed, or as plaintext.
 #[derive(Clone)]
 pub struct RowKeys {
     /// The key.
     pub key: String,
     /// Looked for only if there is no such row.
-    pub or_else: Option<String>,
+    pub or_else: String,
 }
 
 impl RowKeys {
     /// All of them, of many.
     fn of_all(keys: &[Self]) -> Vec<&str> {
-        let others = keys.iter().filter_map(|keys| keys.or_else.as_deref());
-        keys.iter()
-            .map(|keys| keys.key.as_str())
-            .chain(others)
-            .collect()
+        let both = keys.iter().flat_map(|keys| [&keys.key, &keys.or_else]);
+        both.map(String::as_str).collect()
     }
 
     /// The row among those found, with its key.
     fn choose<'a, V>(&self, found: &'a HashMap<String, V>) -> Option<(&'a String, &'a V)> {
-        let or_else = || found.get_key_value(self.or_else.as_ref()?);
+        let or_else = || found.get_key_value(&self.or_else);
         found.get_key_value(&self.key).or_else(or_else)
     }
 }

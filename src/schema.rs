@@ -33,6 +33,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    portcullis_adopted_token (key) {
+        key -> Text,
+        encrypted -> Text,
+    }
+}
+
+diesel::table! {
     portcullis_attempt (account, client) {
         account -> Text,
         client -> Text,
@@ -72,6 +79,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     accounts_customuser,
     authtoken_token,
     django_session,
+    portcullis_adopted_token,
     portcullis_attempt,
     portcullis_client,
     portcullis_event,

@@ -31,9 +31,8 @@ pub use self::log::{LogFormat, LogSettings};
 pub use self::secret::secret_file;
 pub use self::server::ServerSettings;
 pub use self::values::{SettingsError, Values};
-use crate::auth::Storage;
+use crate::auth::passwords::Hashing;
 use crate::db::DatabaseUrl;
-use django_auth::password::Hasher;
 use django_auth::password::validation::Policy;
 use django_auth::{SecretKey, SecretKeys};
 
@@ -51,13 +50,10 @@ pub struct Settings {
     pub log: LogSettings,
     /// The secret key, set or from its file, and its fallbacks.
     pub secret_keys: SecretKeys,
-    /// The algorithm of new hashes, with its cost.
-    pub hasher: Hasher,
+    /// The algorithm of new hashes, with its cost, as far as they are set.
+    pub hashing: Hashing,
     /// What a new password may be.
     pub password_policy: Policy,
-    /// Whether a login re-encodes an outdated hash: beside a Django, only if
-    /// PORTCULLIS_PASSWORD_HASHER is set.
-    pub upgrades_hashes: bool,
     listen_url: Url,
     values: Values,
 }
@@ -85,15 +81,13 @@ impl Settings {
         let log = LogSettings::read(&values)?;
         check_together(&server, &database, &http)
             .map_err(|(key, problem)| values.error(key, problem))?;
-        let chose_hasher = values.get("PORTCULLIS_PASSWORD_HASHER").is_some();
         Ok(Self {
             listen_url: server
                 .listen_url()
                 .map_err(|problem| values.error("PORTCULLIS_BIND", problem))?,
-            hasher: Hasher::new(auth.password_hasher, auth.password_cost)
+            hashing: Hashing::new(auth.password_hasher, auth.password_cost.as_deref())
                 .map_err(|problem| values.error("PORTCULLIS_PASSWORD_COST", problem))?,
             password_policy: password_policy(&auth, &server),
-            upgrades_hashes: auth.storage == Storage::Sealed || chose_hasher,
             // Last: it may write a file.
             secret_keys: secret_keys(&auth, &database.url, from_file)
                 .map_err(|problem| SettingsError::new("PORTCULLIS_SECRET_KEY", problem))?,

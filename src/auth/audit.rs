@@ -43,6 +43,8 @@ pub enum Kind {
     ThrottleCleared,
     /// Keys sealed by an admin.
     KeysSealed,
+    /// Tokens made plaintext again by an admin.
+    KeysUnsealed,
     /// Expired sessions deleted by an admin.
     SessionsCleared,
 }
@@ -62,6 +64,7 @@ impl Kind {
             Self::TokenReset => "token_reset",
             Self::ThrottleCleared => "throttle_cleared",
             Self::KeysSealed => "keys_sealed",
+            Self::KeysUnsealed => "keys_unsealed",
             Self::SessionsCleared => "sessions_cleared",
         }
     }

@@ -13,6 +13,8 @@
 //!
 //! NEVER CHANGE the formats or `TOKEN_PURPOSE`: every token out there would be void.
 
+mod adopted;
+mod derived;
 mod session_key;
 mod token;
 
@@ -20,18 +22,18 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use django_auth::{SecretKey, SecretKeys};
-use hmac::{Hmac, Mac};
+use django_auth::SecretKeys;
+use hmac::Mac;
 use rand::{CryptoRng, Rng};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use self::adopted::Ciphers;
+pub(super) use self::derived::{HmacSha256, derived_key};
 use crate::models::{RowKeys, UserId};
 
 pub use self::session_key::SessionKey;
 pub use self::token::Token;
-
-pub(super) type HmacSha256 = Hmac<Sha256>;
 
 /// Keeps this use of the secret key apart from every other.
 const TOKEN_PURPOSE: &[u8] = b"portcullis.token.verifier";
@@ -54,6 +56,7 @@ pub struct Keyring {
     storage: Storage,
     /// `k_token` of the current secret key, then of the fallbacks, keyed.
     token_keys: Arc<[HmacSha256]>,
+    ciphers: Ciphers,
 }
 
 impl Keyring {
@@ -63,6 +66,7 @@ impl Keyring {
         Self {
             storage,
             token_keys: secrets.iter().filter_map(token_key).collect(),
+            ciphers: Ciphers::new(secrets),
         }
     }
 
@@ -89,21 +93,40 @@ impl Keyring {
         }
     }
 
-    /// The primary keys under which that token's row may stand.
+    /// The primary keys under which that token's row may stand: in this storage, or still
+    /// in the other.
     pub fn token_row_keys(&self, token: &Token) -> RowKeys {
-        RowKeys {
-            key: self.token_row_key(token),
-            or_else: self.is_sealed().then(|| token.expose().to_owned()),
-        }
+        self.row_keys(seal_token(token.expose()), token.expose())
     }
 
-    /// The token whose row has that primary key, if it can be made again: by any of the
-    /// secret keys, and only for the user it was made for.
+    fn row_keys(&self, sealed: String, plaintext: &str) -> RowKeys {
+        let plaintext = plaintext.to_owned();
+        let (key, or_else) = match self.storage {
+            Storage::Sealed => (sealed, plaintext),
+            Storage::Django => (plaintext, sealed),
+        };
+        RowKeys { key, or_else }
+    }
+
+    /// What is stored of a token that Django made beside its sealed row; `None` without a
+    /// secret key.
+    pub fn encrypt(&self, token: &Token) -> Option<String> {
+        let row_key = seal_token(token.expose());
+        self.ciphers.encrypt(token, &row_key, &mut rand::rng())
+    }
+
+    /// The reverse of [`Self::encrypt`], for the row of that key.
+    pub fn decrypt(&self, encrypted: &str, row_key: &str) -> Option<Token> {
+        self.ciphers.decrypt(encrypted, row_key)
+    }
+
+    /// The token whose row has that primary key, if it is plaintext or can be made again:
+    /// by any of the secret keys, and only for the user it was made for.
     pub fn recover_token(&self, user: &UserId, row_key: &str) -> Option<Token> {
-        if self.storage == Storage::Django {
+        let Some(sealed) = row_key.strip_prefix('$') else {
             return Token::parse(row_key);
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(row_key.strip_prefix('$')?).ok()?;
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let selector: [u8; SELECTOR_BYTES] = bytes.get(..SELECTOR_BYTES)?.try_into().ok()?;
         self.token_keys
             .iter()
@@ -116,10 +139,7 @@ impl Keyring {
 
     /// The primary keys under which that session's row may stand.
     pub fn session_row_keys(&self, key: &SessionKey) -> RowKeys {
-        RowKeys {
-            key: self.session_row_key(key),
-            or_else: self.is_sealed().then(|| key.expose().to_owned()),
-        }
+        self.row_keys(seal_session(key.expose()), key.expose())
     }
 
     /// The primary key under which that session's row stands.
@@ -153,13 +173,6 @@ pub(super) fn seal_session(wire: &str) -> String {
     let mut text = URL_SAFE_NO_PAD.encode(Sha256::digest(wire.as_bytes()));
     text.truncate(39);
     format!("${text}")
-}
-
-/// A key of its own for each use of the secret key.
-pub(super) fn derived_key(secret: &SecretKey, purpose: &[u8]) -> Option<HmacSha256> {
-    let mut derive = HmacSha256::new_from_slice(secret.expose_bytes()).ok()?;
-    derive.update(purpose);
-    HmacSha256::new_from_slice(&derive.finalize().into_bytes()).ok()
 }
 
 fn wire_token(key: &HmacSha256, user: &UserId, selector: &[u8; SELECTOR_BYTES]) -> Token {

@@ -1,6 +1,7 @@
 //! Passwords: checked and hashed on threads of their own, with the same work for every
 //! refusal.
 
+mod hashing;
 mod places;
 pub mod pool;
 mod queue;
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use self::hashing::{Hashing, Stored};
 use self::pool::{HashPool, Ticket};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -116,7 +118,9 @@ impl Passwords {
         credentials: &Credentials,
         client: &Client,
     ) -> Result<Option<String>, AuthError> {
-        let is_outdated = self.upgrades_hashes && self.hasher.must_update(encoded);
+        let is_outdated = self.upgrades_hashes
+            && self.hasher.must_update(encoded)
+            && !self.hasher.would_weaken(encoded);
         match credentials.password().filter(|_| is_outdated) {
             Some(password) => self.hash_for(client, password).await.map(Some),
             None => Ok(None),

@@ -1,10 +1,11 @@
-//! Sealing the plaintext keys that Django left.
+//! Sealing the plaintext keys that Django left, and the way back.
 
 use diesel::prelude::QueryResult;
 
 use super::audit::{Event, Kind};
 use super::keyring::{seal_session, seal_token};
-use super::{Auth, AuthError, Client};
+use super::tokens::Tokens;
+use super::{Auth, AuthError, Client, Token};
 use crate::db::Connection;
 use crate::models;
 
@@ -33,9 +34,10 @@ impl Auth {
     /// Seals some of them in one transaction; 0 when none is left. The key on the wire
     /// stays the same, so this can stop and start again while requests are answered.
     pub async fn seal_some(&self, keys: Keys) -> Result<usize, AuthError> {
+        let tokens = self.tokens.clone();
         self.audit
             .write(&Client::command_line(), move |c, events| {
-                let sealed = seal(c, keys)?;
+                let sealed = seal(c, &tokens, keys)?;
                 if sealed > 0 {
                     let what = match keys {
                         Keys::Tokens => "tokens",
@@ -50,7 +52,50 @@ impl Auth {
     }
 }
 
-fn seal(conn: &mut Connection<'_>, keys: Keys) -> QueryResult<usize> {
+/// Tokens that one transaction of [`Auth::unseal_some`] looked at.
+#[derive(Debug, Default)]
+pub struct Unsealed {
+    /// How many are plaintext now.
+    pub unsealed: usize,
+    /// How many cannot be given again: no secret key of ours made or encrypted them.
+    pub lost: usize,
+    /// The last row key; `None` if there was none.
+    pub last: Option<String>,
+}
+
+impl Auth {
+    /// Makes sealed tokens plaintext again, from the row after `last` on.
+    pub async fn unseal_some(&self, last: String) -> Result<Unsealed, AuthError> {
+        let tokens = self.tokens.clone();
+        self.audit
+            .write(&Client::command_line(), move |c, events| {
+                let mut done = Unsealed::default();
+                for (key, user) in models::token::find_sealed_after(c, &last, BATCH)? {
+                    let user = tokens.own(user);
+                    match tokens.recover(c, &user, &key)? {
+                        Some(token) if tokens.store_again(c, &key, &token)? => done.unsealed += 1,
+                        // Gone, or used meanwhile.
+                        Some(_) => {}
+                        None => done.lost += 1,
+                    }
+                    done.last = Some(key);
+                }
+                if done.unsealed > 0 {
+                    let detail = format!("{} tokens", done.unsealed);
+                    events.push(Event::without_user(Kind::KeysUnsealed, detail));
+                }
+                Ok(done)
+            })
+            .await
+    }
+
+    /// How many session keys are sealed.
+    pub async fn count_sealed_sessions(&self) -> Result<i64, AuthError> {
+        Ok(self.database.read(models::session::count_sealed).await?)
+    }
+}
+
+fn seal(conn: &mut Connection<'_>, tokens: &Tokens, keys: Keys) -> QueryResult<usize> {
     let plaintext = match keys {
         Keys::Tokens => models::token::find_plaintext(conn, BATCH)?,
         Keys::Sessions => models::session::find_plaintext(conn, BATCH)?,
@@ -59,7 +104,11 @@ fn seal(conn: &mut Connection<'_>, keys: Keys) -> QueryResult<usize> {
         // A row that is gone by now needs no seal.
         match keys {
             Keys::Tokens => {
-                models::token::replace_key(conn, key, &seal_token(key), None)?;
+                match Token::parse(key) {
+                    Some(token) => tokens.store_again(conn, key, &token)?,
+                    // Nobody can present it.
+                    None => models::token::replace_key(conn, key, &seal_token(key), None)?,
+                };
             }
             Keys::Sessions => {
                 models::session::replace_key(conn, key, &seal_session(key))?;

@@ -110,7 +110,7 @@ impl Sessions {
             return Ok(Some(Arc::default()));
         };
         if row.key != row_key {
-            // A plaintext row that Django left: good, and sealed now that it is used.
+            // Stored the other way, as by Django: good, and moved now that it is used.
             self.database
                 .write(move |c| models::session::replace_key(c, &row.key, &row_key))
                 .await?;
@@ -258,9 +258,9 @@ impl Sessions {
         key: &SessionKey,
     ) -> QueryResult<usize> {
         let RowKeys { key, or_else } = self.keyring.session_row_keys(key);
-        match (models::session::delete(conn, &key)?, or_else) {
-            (0, Some(plaintext)) => models::session::delete(conn, &plaintext),
-            (deleted, _) => Ok(deleted),
+        match models::session::delete(conn, &key)? {
+            0 => models::session::delete(conn, &or_else),
+            deleted => Ok(deleted),
         }
     }
 

@@ -30,6 +30,10 @@ pub struct Survey {
     pub plaintext_tokens: i64,
     /// Session keys in plaintext.
     pub plaintext_sessions: i64,
+    /// Token keys that are sealed.
+    pub sealed_tokens: i64,
+    /// Session keys that are sealed.
+    pub sealed_sessions: i64,
     /// Whether the newest session was signed with a secret key of ours; `None` if there
     /// is no session.
     pub secret_fits: Option<bool>,
@@ -60,6 +64,8 @@ impl Auth {
             .read(move |c| models::session::count_expired(c, now))
             .await?;
         survey.plaintext_tokens = self.count_plaintext(Keys::Tokens).await?;
+        survey.sealed_tokens = database.read(models::token::count_sealed).await?;
+        survey.sealed_sessions = self.count_sealed_sessions().await?;
         survey.plaintext_sessions = self.count_plaintext(Keys::Sessions).await?;
         let newest = database
             .read(|c| models::session::find_newest(c, SOME_SESSIONS))

@@ -7,7 +7,7 @@ use diesel::prelude::QueryResult;
 use super::audit::{Event, Kind};
 use super::{Auth, AuthError, Client};
 use crate::db::Connection;
-use crate::models::session;
+use crate::models::{adopted_token, session};
 
 /// Deletes some rows; how many went.
 type Sweep = fn(&Auth, &mut Connection<'_>, limit: i64) -> QueryResult<usize>;
@@ -19,6 +19,7 @@ const SWEEPS: &[Sweep] = &[
     |auth, c, limit| auth.throttle.delete_surplus(c, limit),
     |auth, c, limit| auth.throttle.delete_old_clients(c, limit),
     |auth, c, limit| auth.audit.delete_old(c, limit),
+    |_, c, limit| adopted_token::delete_orphans(c, limit),
 ];
 
 /// Rows that one sweep deletes in a transaction: few, so that a login never waits long

@@ -12,7 +12,7 @@ use super::keyring::{Keyring, Token};
 use crate::db::{Connection, Database, LookUps};
 use crate::models::token::Owner;
 use crate::models::user::User;
-use crate::models::{self, RowKeys, UserId, UserTable};
+use crate::models::{self, KeyKind, RowKeys, UserId, UserTable};
 
 /// Logins that try again when others take the token from under them.
 const TRIES: usize = 3;
@@ -25,6 +25,8 @@ pub struct Tokens {
     keyring: Keyring,
     clock: Clock,
     owners: LookUps<RowKeys, Owner>,
+    /// Of the user table.
+    key: KeyKind,
 }
 
 impl Tokens {
@@ -35,8 +37,9 @@ impl Tokens {
         keyring: Keyring,
         clock: Clock,
     ) -> Self {
-        let table = table.clone();
+        let (key, table) = (table.key(), table.clone());
         Self {
+            key,
             owners: database.look_ups(move |c, keys| models::token::find_owners(c, &table, keys)),
             database,
             audit,
@@ -52,14 +55,19 @@ impl Tokens {
         let Some(owner) = self.owners.get(keys).await? else {
             return Ok(None);
         };
-        // A plaintext row that Django left: good, and sealed now that it is used.
-        if let Some(plaintext) = owner.plaintext_key {
-            let sealed = self.keyring.token_row_key(token);
+        // Stored the other way, as by Django: good, and moved now that it is used.
+        if let Some(other) = owner.other_key {
+            let (tokens, token) = (self.clone(), token.clone());
             self.database
-                .write(move |c| models::token::replace_key(c, &plaintext, &sealed, None))
+                .write(move |c| tokens.store_again(c, &other, &token))
                 .await?;
         }
         Ok(Some(owner.user))
+    }
+
+    /// A user's id as it was read beside a token, in its own kind.
+    pub(super) fn own(&self, user: UserId) -> UserId {
+        self.key.own(user)
     }
 
     /// The primary keys under which that token's row may stand.
@@ -69,12 +77,14 @@ impl Tokens {
 
     /// The token of a user who is logged in, if it can be shown again.
     pub async fn find(&self, user: &UserId) -> Result<Option<Token>, AuthError> {
-        let id = user.clone();
-        let row_key = self
+        let (tokens, user) = (self.clone(), user.clone());
+        let found = self
             .database
-            .read(move |c| models::token::find_key(c, &id))
-            .await?;
-        Ok(row_key.and_then(|key| self.keyring.recover_token(user, &key)))
+            .read(move |c| match models::token::find_key(c, &user)? {
+                Some(key) => tokens.recover(c, &user, &key),
+                None => Ok(None),
+            });
+        Ok(found.await?)
     }
 
     /// Deletes the user's token and makes a new one (`drf_create_token --reset`).
@@ -110,9 +120,15 @@ impl Tokens {
         for _ in 0..TRIES {
             let now = self.clock.timestamp();
             let old = models::token::find_key_for_update(conn, user)?;
-            let recover = |key: &String| self.keyring.recover_token(user, key);
-            if let Some(token) = old.as_ref().and_then(recover) {
-                return Ok(token);
+            if let Some(key) = &old
+                && let Some(token) = self.recover(conn, user, key)?
+            {
+                if *key == self.keyring.token_row_key(&token)
+                    || self.store_again(conn, key, &token)?
+                {
+                    return Ok(token);
+                }
+                continue;
             }
             let token = self.keyring.new_token(user, &mut rand::rng());
             let key = self.keyring.token_row_key(&token);
@@ -127,5 +143,39 @@ impl Tokens {
         }
         // Only if others log this user in and out without pause: a 503.
         Err(diesel::result::Error::RollbackTransaction)
+    }
+
+    /// The token of a row, if it can be given again.
+    pub(super) fn recover(
+        &self,
+        conn: &mut Connection<'_>,
+        user: &UserId,
+        row_key: &str,
+    ) -> QueryResult<Option<Token>> {
+        if let Some(token) = self.keyring.recover_token(user, row_key) {
+            return Ok(Some(token));
+        }
+        let encrypted = models::adopted_token::find(conn, row_key)?;
+        Ok(encrypted.and_then(|text| self.keyring.decrypt(&text, row_key)))
+    }
+
+    /// Stores a token the way that the settings say, sealed or as plaintext, in place of
+    /// its row that is stored the other way; `false` if that is gone.
+    pub(super) fn store_again(
+        &self,
+        conn: &mut Connection<'_>,
+        old: &str,
+        token: &Token,
+    ) -> QueryResult<bool> {
+        let new = self.keyring.token_row_key(token);
+        if !models::token::replace_key(conn, old, &new, None)? {
+            return Ok(false);
+        }
+        if !self.keyring.is_sealed() {
+            models::adopted_token::delete(conn, old)?;
+        } else if let Some(encrypted) = self.keyring.encrypt(token) {
+            models::adopted_token::store(conn, &new, &encrypted)?;
+        }
+        Ok(true)
     }
 }

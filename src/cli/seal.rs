@@ -1,4 +1,4 @@
-//! `portcullis seal`.
+//! `portcullis seal` and `unseal`.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -32,6 +32,40 @@ pub(super) async fn seal(settings: &Settings) -> Result<(), CliError> {
         }
         bar.finish_and_clear();
         println!("sealed {sealed} {name}");
+    }
+    Ok(())
+}
+
+/// The way back: makes tokens plaintext for Django. It may be stopped at any time, and
+/// run again.
+pub(super) async fn unseal(settings: &Settings) -> Result<(), CliError> {
+    if settings.auth.storage == Storage::Sealed {
+        return Err(CliError::message(
+            "PORTCULLIS_STORAGE is sealed, so keys would be sealed again; set it to django first, here and where Portcullis serves",
+        ));
+    }
+    let auth = auth(settings)?;
+    let (mut unsealed, mut lost, mut last) = (0, 0, String::new());
+    loop {
+        let done = auth.unseal_some(last).await?;
+        unsealed += done.unsealed;
+        lost += done.lost;
+        match done.last {
+            Some(key) => last = key,
+            None => break,
+        }
+    }
+    println!("unsealed {unsealed} tokens");
+    if lost > 0 {
+        println!(
+            "{lost} tokens stay sealed: their secret key is gone, and their users get new ones"
+        );
+    }
+    let sessions = auth.count_sealed_sessions().await?;
+    if sessions > 0 {
+        println!(
+            "{sessions} sessions stay sealed: each becomes plaintext when its browser comes to Portcullis, which needs PORTCULLIS_STORAGE=django for that; the others log in once more"
+        );
     }
     Ok(())
 }

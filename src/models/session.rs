@@ -42,13 +42,12 @@ pub fn find(
         Connection::Sqlite(c) => keys
             .iter()
             .map(|RowKeys { key, or_else }| {
-                readable(match or_else {
-                    None => stored!(key.eq(key)).get_result(&mut **c),
-                    Some(or_else) => stored!(key.eq(key))
+                readable(
+                    stored!(key.eq(key))
                         .union_all(stored!(key.eq(or_else)))
                         .limit(1)
                         .get_result(&mut **c),
-                })
+                )
             })
             .collect(),
         Connection::Postgres(c) => {
@@ -145,6 +144,14 @@ pub fn delete_expired(conn: &mut Connection<'_>, now: Timestamp, limit: i64) -> 
 pub fn count_plaintext(conn: &mut Connection<'_>) -> QueryResult<i64> {
     on!(conn, c => django_session::table
         .filter(django_session::session_key.not_like("$%"))
+        .count()
+        .get_result(c))
+}
+
+/// How many keys are sealed.
+pub fn count_sealed(conn: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(conn, c => django_session::table
+        .filter(django_session::session_key.like("$%"))
         .count()
         .get_result(c))
 }

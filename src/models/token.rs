@@ -23,8 +23,8 @@ macro_rules! with_user {
 /// Whose token it is.
 #[derive(Clone)]
 pub struct Owner {
-    /// The row key, if it is plaintext.
-    pub plaintext_key: Option<String>,
+    /// The row key, if it is stored the other way.
+    pub other_key: Option<String>,
     /// Active or not.
     pub user: Arc<User>,
 }
@@ -40,16 +40,12 @@ pub fn find_owners(
         Connection::Sqlite(c) => keys
             .iter()
             .map(|keys| {
-                let key = &keys.key;
-                let found: Option<(String, User)> = readable(match &keys.or_else {
-                    None => users.query(with_user!(key.eq(key))).get_result(&mut **c),
-                    Some(or_else) => {
-                        let either = with_user!(key.eq(key)).union_all(with_user!(key.eq(or_else)));
-                        users.query(either.limit(1)).get_result(&mut **c)
-                    }
-                })?;
+                let (key, or_else) = (&keys.key, &keys.or_else);
+                let either = with_user!(key.eq(key)).union_all(with_user!(key.eq(or_else)));
+                let query = users.query(either.limit(1));
+                let found: Option<(String, User)> = readable(query.get_result(&mut **c))?;
                 Ok(found.map(|(key, user)| Owner {
-                    plaintext_key: (key != keys.key).then_some(key),
+                    other_key: (key != keys.key).then_some(key),
                     user: Arc::new(users.own(user)),
                 }))
             })
@@ -64,7 +60,7 @@ pub fn find_owners(
             let owner = |keys: &RowKeys| {
                 let (key, user) = keys.choose(&found)?;
                 Some(Owner {
-                    plaintext_key: (*key != keys.key).then(|| key.clone()),
+                    other_key: (*key != keys.key).then(|| key.clone()),
                     user: Arc::clone(user),
                 })
             };
@@ -153,6 +149,29 @@ pub fn count_plaintext(conn: &mut Connection<'_>) -> QueryResult<i64> {
         .filter(authtoken_token::key.not_like("$%"))
         .count()
         .get_result(c))
+}
+
+/// How many keys are sealed.
+pub fn count_sealed(conn: &mut Connection<'_>) -> QueryResult<i64> {
+    on!(conn, c => authtoken_token::table
+        .filter(authtoken_token::key.like("$%"))
+        .count()
+        .get_result(c))
+}
+
+/// Some sealed keys with their users, in order, from the one after `last` on.
+pub fn find_sealed_after(
+    conn: &mut Connection<'_>,
+    last: &str,
+    limit: i64,
+) -> QueryResult<Vec<(String, UserId)>> {
+    on!(conn, c => authtoken_token::table
+        .filter(authtoken_token::key.gt(last))
+        .filter(authtoken_token::key.like("$%"))
+        .order(authtoken_token::key)
+        .select((authtoken_token::key, authtoken_token::user_id))
+        .limit(limit)
+        .load(c))
 }
 
 /// Some plaintext keys.

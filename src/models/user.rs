@@ -224,6 +224,22 @@ impl UserTable {
         Ok(found.into_iter().map(own).collect())
     }
 
+    /// Some users' hashes, of the first and of the last `limit`.
+    pub fn find_some_passwords(
+        &self,
+        conn: &mut Connection<'_>,
+        limit: i64,
+    ) -> QueryResult<Vec<String>> {
+        let query = accounts_customuser::table
+            .select(accounts_customuser::password)
+            .limit(limit);
+        let ends = on!(conn, c => [
+            self.query(query.order(accounts_customuser::id.asc())).load::<MaybeText>(c)?,
+            self.query(query.order(accounts_customuser::id.desc())).load::<MaybeText>(c)?,
+        ]);
+        Ok(ends.into_iter().flatten().map(String::from).collect())
+    }
+
     /// One of each set of names that differ only by case.
     pub fn find_names_by_case(&self, conn: &mut Connection<'_>) -> QueryResult<Vec<String>> {
         let query = accounts_customuser::table

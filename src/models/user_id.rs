@@ -49,7 +49,7 @@ impl KeyKind {
     }
 
     /// The same key in its own kind: on SQLite a UUID is read as a text.
-    pub(super) fn own(self, id: UserId) -> UserId {
+    pub fn own(self, id: UserId) -> UserId {
         match (self, &id) {
             (Self::Uuid, UserId::Text(text)) => self.parse(text).unwrap_or(id),
             _ => id,

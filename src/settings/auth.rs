@@ -38,12 +38,13 @@ settings! {
         }
         LOGINS {
             /// For new and upgraded hashes: bcrypt_sha256, pbkdf2_sha256, argon2 or scrypt
-            pub(super) password_hasher: Algorithm = key("PORTCULLIS_PASSWORD_HASHER")
-                .default("bcrypt_sha256"), one_of(HASHERS);
-            /// Rounds, iterations, time cost or log2 n
-            pub(super) password_cost: Option<u32> = key("PORTCULLIS_PASSWORD_COST")
-                .computed("12 rounds, 1000000 iterations, argon2 t=2, scrypt 2^14"),
-                optional(cost);
+            pub(super) password_hasher: Option<Algorithm> = key("PORTCULLIS_PASSWORD_HASHER")
+                .computed("bcrypt_sha256; on tables that Django made, what most users have"),
+                optional(one_of(HASHERS));
+            /// Rounds, iterations, time cost or log2 n; or all parameters: m=102400,t=2,p=8
+            pub(super) password_cost: Option<String> = key("PORTCULLIS_PASSWORD_COST")
+                .computed("12 rounds, 1000000 iterations, argon2 t=2, scrypt 2^14; on tables that Django made, the highest"),
+                optional(|text| Ok(text.to_owned()));
             /// Fewest characters of a new password; 15 are better
             pub(super) password_min: usize = key("PORTCULLIS_PASSWORD_MIN").default("8"),
                 number(1..=64);
@@ -96,10 +97,4 @@ fn backends(text: &str) -> Result<Vec<String>, String> {
         return Err("must name at least one backend".to_owned());
     }
     Ok(paths)
-}
-
-/// The algorithm says later which costs it takes.
-fn cost(text: &str) -> Result<u32, String> {
-    text.parse()
-        .map_err(|_| format!("`{text}` is not a whole number"))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use django_auth::password::{Algorithm, Hasher};
 use each_database::each_database;
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +10,7 @@ use serde_json::json;
 use crate::support::PATIENCE;
 use crate::support::app::{Answer, PASSWORD, SECRET_KEY, TestApp};
 use crate::support::database::{Backend, TestDatabase};
-use crate::support::program::{program_on, run};
+use crate::support::program::{Serving, program_on, run};
 
 /// A project's tables, as Django makes them: integer keys, a column of its own.
 fn project(database: &TestDatabase) {
@@ -413,5 +414,88 @@ async fn odd_rows_are_nobodys_and_stay_as_they_are(backend: Backend) {
         let login = app.log_in(&app.program(), "alice", PASSWORD).await.status;
         assert_eq!(login, by_password, "{sql}");
         app.database.execute(restore);
+    }
+}
+
+/// On tables that Django made, what Django has goes on.
+#[each_database]
+async fn hashes_stay_as_django_has_them(backend: Backend) {
+    let sample = |iterations: u32| {
+        let hasher = Hasher::new(Algorithm::Pbkdf2Sha256, Some(iterations)).unwrap();
+        hasher.make(PASSWORD, &mut rand::rng()).unwrap()
+    };
+    let stored = |database: &TestDatabase, name: &str| {
+        let sql = format!("SELECT password AS text FROM auth_user WHERE username = '{name}'");
+        database.texts(&sql)[0].clone().unwrap()
+    };
+    let (database, folder) = (backend.create(), tempfile::tempdir().unwrap());
+    project(&database);
+    for (id, iterations) in [(2, 30), (3, 20)] {
+        let encoded = sample(iterations);
+        database.execute(&format!(
+            "INSERT INTO auth_user (id, password, is_superuser, username, last_name, email, is_staff,
+                                    is_active, date_joined, first_name, badge)
+               VALUES ({id}, '{encoded}', FALSE, 'user{id}', '', '', FALSE, TRUE,
+                       '2026-11-23 00:00:00', '', '')"
+        ));
+    }
+    for settings in [
+        &[][..],
+        &[("PORTCULLIS_STORAGE", "django")],
+        &[("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256")],
+    ] {
+        let before = stored(&database, "user2");
+        let mut change = program_on(&database, folder.path());
+        change
+            .env_remove("PORTCULLIS_PASSWORD_COST")
+            .env("PORTCULLIS_USER_TABLE", "auth_user")
+            .env("PORTCULLIS_USER_PASSWORD", "another password")
+            .envs(settings.iter().copied())
+            .args(["changepassword", "user3", "--no-input"]);
+        run(&mut change).ok();
+        let changed = stored(&database, "user3");
+        assert!(changed.starts_with("pbkdf2_sha256$30$"), "{changed}");
+
+        let mut serve = program_on(&database, folder.path());
+        serve
+            .env_remove("PORTCULLIS_PASSWORD_COST")
+            .env("PORTCULLIS_USER_TABLE", "auth_user")
+            .envs(settings.iter().copied());
+        let serving = Serving::start(&mut serve, "users");
+        let login = reqwest::Client::new()
+            .post(format!("{}/api/v1/login/", serving.url()))
+            .json(&json!({"username": "user2", "password": PASSWORD}));
+        assert_eq!(Answer::of(login).await.status, 200);
+        assert_eq!(stored(&database, "user2"), before, "{settings:?}");
+    }
+}
+
+/// A hash is never made cheaper, by whatever is set.
+#[each_database]
+async fn no_login_weakens_a_hash(backend: Backend) {
+    let settings = [
+        ("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256"),
+        ("PORTCULLIS_PASSWORD_COST", "20"),
+    ];
+    let app = TestApp::start_with(&backend, &settings).await;
+    for (iterations, after) in [(10, 20), (20, 20), (30, 30)] {
+        let name = format!("user{iterations}");
+        app.create_user(&name, PASSWORD).await;
+        let hasher = Hasher::new(Algorithm::Pbkdf2Sha256, Some(iterations)).unwrap();
+        let encoded = hasher.make(PASSWORD, &mut rand::rng()).unwrap();
+        let row =
+            format!("accounts_customuser SET password = '{encoded}' WHERE username = '{name}'");
+        app.database.execute(&format!("UPDATE {row}"));
+        assert_eq!(
+            app.log_in(&app.program(), &name, PASSWORD).await.status,
+            200
+        );
+        let sql =
+            format!("SELECT password AS text FROM accounts_customuser WHERE username = '{name}'");
+        let stored = app.database.texts(&sql)[0].clone().unwrap();
+        assert!(
+            stored.starts_with(&format!("pbkdf2_sha256${after}$")),
+            "{stored}"
+        );
     }
 }

@@ -30,6 +30,7 @@ mod secrets;
 mod security;
 mod sessions;
 mod stop;
+mod takeover;
 mod throttle;
 mod upkeep;
 mod user;

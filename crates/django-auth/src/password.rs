@@ -27,7 +27,7 @@ mod work;
 mod workload;
 
 pub use algorithm::{Algorithm, algorithm_of};
-pub use hasher::{Cost, Hasher, MakeError};
+pub use hasher::{Hasher, MakeError};
 pub use work::Work;
 pub use workload::Workload;
 

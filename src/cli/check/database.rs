@@ -1,9 +1,9 @@
 //! What `check` finds in the database.
 
 use super::finding::{Finding, warning};
-use crate::app::StartError;
+use crate::app::{Opened, StartError};
 use crate::auth::survey::Survey;
-use crate::auth::{Auth, Clock, Storage};
+use crate::auth::{Clock, Storage};
 use crate::cli::error::CliError;
 use crate::db::{Database, inspect, look};
 use crate::settings::Settings;
@@ -18,10 +18,10 @@ pub(super) async fn findings(
     let found = look(url, |c| {
         Ok((
             requirements.before_migrations(c)?,
-            requirements.find_users(c)?,
+            crate::app::find(c, &requirements)?,
         ))
     });
-    let Some((may_migrate, users)) = found.map_err(StartError::from)? else {
+    let Some((may_migrate, found)) = found.map_err(StartError::from)? else {
         println!("{url}: not there yet; `portcullis serve` makes it");
         return Ok(Vec::new());
     };
@@ -31,7 +31,7 @@ pub(super) async fn findings(
     } else {
         Vec::new()
     };
-    let users = match (may_migrate, users) {
+    let (users, passwords) = match (may_migrate, found) {
         (Err(error), _) | (Ok(false), Err(error)) => {
             findings.push(warning(error.to_string()));
             return Ok(findings);
@@ -42,10 +42,14 @@ pub(super) async fn findings(
             );
             return Ok(findings);
         }
-        (Ok(_), Ok(users)) => users,
+        (Ok(_), Ok(found)) => found,
     };
-    let config = crate::app::auth_config(settings);
-    let auth = Auth::new(config, database, users, Clock::system())?;
+    let auth = Opened {
+        database,
+        users,
+        passwords,
+    };
+    let auth = auth.auth(settings, Clock::system())?;
     let survey = auth.survey().await?;
     println!("{url}: answers, {} users", survey.users);
     print_survey(&survey);
@@ -125,6 +129,12 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
     if plaintext > 0 && settings.auth.storage == Storage::Sealed {
         findings.push(warning(format!(
             "{plaintext} keys are plaintext: anyone who can read the database can use them; `portcullis seal` seals them"
+        )));
+    }
+    let (tokens, sessions) = (survey.sealed_tokens, survey.sealed_sessions);
+    if tokens + sessions > 0 && settings.auth.storage == Storage::Django {
+        findings.push(warning(format!(
+            "{tokens} tokens and {sessions} sessions are sealed, which Django cannot read: `portcullis unseal` makes the tokens plaintext; sessions become so when they are used here"
         )));
     }
     findings

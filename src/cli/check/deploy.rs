@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use super::finding::{Finding, note, warning};
 use crate::auth::Storage;
+use crate::auth::passwords::Stored;
 use crate::settings::Settings;
 
 const DAY: Duration = Duration::from_secs(86400);
@@ -114,23 +115,30 @@ fn weakness(key: &SecretKey) -> Option<&'static str> {
     }
 }
 
-fn passwords(settings: &Settings, found: &mut Vec<Finding>) {
-    let (algorithm, cost) = (settings.hasher.algorithm, settings.hasher.cost.get());
-    // ASVS 5.0, Appendix C. Django's scrypt has p = 5 and its Argon2 takes 100 MiB.
-    let lowest = match algorithm {
+/// ASVS 5.0, Appendix C. Django's scrypt has p = 5 and its Argon2 takes 100 MiB.
+fn lowest_cost(algorithm: Algorithm) -> u32 {
+    match algorithm {
         Algorithm::BcryptSha256 | Algorithm::Bcrypt => 10,
         Algorithm::Pbkdf2Sha256 => 600_000,
         Algorithm::Pbkdf2Sha1 => 1_300_000,
         Algorithm::Scrypt => 15,
         Algorithm::Argon2 => 1,
-    };
+    }
+}
+
+fn passwords(settings: &Settings, found: &mut Vec<Finding>) {
     let length = settings.password_policy.min_length();
     if !settings.auth.throttle {
         found.push(warning(
             "PORTCULLIS_THROTTLE is off: passwords can be guessed without limit; remove the setting",
         ));
     }
-    if cost < lowest {
+    // What is set: on tables that Django made, the database decides the rest.
+    if let Ok(hasher) = settings.hashing.hasher(&Stored::default())
+        && hasher.cost() < lowest_cost(hasher.algorithm)
+    {
+        let (algorithm, cost) = (hasher.algorithm, hasher.cost());
+        let lowest = lowest_cost(algorithm);
         found.push(warning(format!(
             "PORTCULLIS_PASSWORD_COST is {cost} for {algorithm}: stolen hashes are quick to crack; make it {lowest} or more"
         )));

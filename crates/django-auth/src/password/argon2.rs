@@ -93,13 +93,9 @@ impl Stored {
     }
 
     /// Django's rule: anything but today's parameters is outdated.
-    pub(super) fn is_outdated(&self, passes: u32) -> bool {
-        let wanted = self.variety == Variety::Argon2id
-            && self.version == Version::V0x13
-            && self.params.m_cost() == MEMORY
-            && self.params.t_cost() == passes
-            && self.params.p_cost() == LANES
-            && self.hash.len() == HASH_BYTES;
+    pub(super) fn is_outdated(&self, work: Work) -> bool {
+        let wanted =
+            self.work() == work && self.version == Version::V0x13 && self.hash.len() == HASH_BYTES;
         !wanted || is_short_salt(self.salt.len())
     }
 }
@@ -119,6 +115,29 @@ fn work_of(shape: Argon2Shape, passes: u32) -> Work {
         family: Family::Argon2(shape),
         amount: passes.into(),
     }
+}
+
+/// The same work by the variety of new hashes.
+pub(super) fn today(work: Work) -> Work {
+    let Family::Argon2(shape) = work.family else {
+        return work;
+    };
+    let variety = Variety::Argon2id;
+    Work {
+        family: Family::Argon2(Argon2Shape { variety, ..shape }),
+        ..work
+    }
+}
+
+/// The work of `m=…,t=…,p=…`; `None` if it is not allowed.
+pub(super) fn parse_work(text: &str) -> Option<Work> {
+    let params = parse_costs(text, HASH_BYTES)?;
+    let shape = Argon2Shape {
+        variety: Variety::Argon2id,
+        memory: params.m_cost(),
+        lanes: params.p_cost(),
+    };
+    Some(work_of(shape, params.t_cost()))
 }
 
 /// `m=…,t=…,p=…`, in this order, as the reference implementation insists.
@@ -166,15 +185,19 @@ pub fn kept_memory() -> usize {
 }
 
 /// The text for the column; `None` without passes, or if the salt is too short.
-pub(super) fn encode(password: &str, salt: &str, passes: u32) -> Option<String> {
-    let params = Params::new(MEMORY, passes, LANES, Some(HASH_BYTES)).ok()?;
+pub(super) fn encode(password: &str, salt: &str, work: Work) -> Option<String> {
+    let Family::Argon2(Argon2Shape { memory, lanes, .. }) = work.family else {
+        return None;
+    };
+    let passes = u32::try_from(work.amount).ok()?;
+    let params = Params::new(memory, passes, lanes, Some(HASH_BYTES)).ok()?;
     let argon2 = Argon2::new(Variety::Argon2id, Version::V0x13, params);
     let mut computed = [0; HASH_BYTES];
     hash(&argon2, password, salt.as_bytes(), &mut computed).ok()?;
     let [salt, hash] = [salt.as_bytes(), &computed].map(|bytes| STANDARD_NO_PAD.encode(bytes));
     let name = Algorithm::Argon2;
     Some(format!(
-        "{name}$argon2id$v=19$m={MEMORY},t={passes},p={LANES}${salt}${hash}"
+        "{name}$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}"
     ))
 }
 
@@ -184,7 +207,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_hash_gets_into_the_next() {
-        let hash = |password| encode(password, "a salt of some length", 1);
+        let hash = |password| encode(password, "a salt of some length", work(1));
         let first = hash("a password");
         assert_eq!(kept_memory(), 100 * 1024 * 1024);
         assert_ne!(hash("another password"), first);

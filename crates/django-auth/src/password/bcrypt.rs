@@ -64,8 +64,8 @@ impl Stored {
     }
 
     /// Django's rule: higher costs are outdated too.
-    pub(super) fn is_outdated(&self, cost: u32) -> bool {
-        self.parts.get_cost() != cost
+    pub(super) fn is_outdated(&self, work: Work) -> bool {
+        self.work() != work
     }
 
     /// What a check takes.

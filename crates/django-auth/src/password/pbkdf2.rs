@@ -53,8 +53,8 @@ impl<'a> Stored<'a> {
     }
 
     /// By Django's rule: more iterations than preferred are outdated too.
-    pub(super) fn is_outdated(&self, iterations: u32) -> bool {
-        self.iterations != iterations || is_short_salt(self.salt.chars().count())
+    pub(super) fn is_outdated(&self, work: Work) -> bool {
+        self.work() != work || is_short_salt(self.salt.chars().count())
     }
 
     /// What a check takes.

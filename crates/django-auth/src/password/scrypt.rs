@@ -64,10 +64,8 @@ impl<'a> Stored<'a> {
     }
 
     /// By Django's rule, which for scrypt leaves the salt's length out.
-    pub(super) fn is_outdated(&self, log_n: u32) -> bool {
-        u32::from(self.params.log_n()) != log_n
-            || self.params.r() != BLOCK_SIZE
-            || self.params.p() != PARALLELISM
+    pub(super) fn is_outdated(&self, work: Work) -> bool {
+        self.work() != work
     }
 }
 
@@ -90,13 +88,30 @@ fn shaped(block_size: u32, parallelism: u32, log_n: u32) -> Work {
     }
 }
 
-/// The text for the column; `None` if the work factor is not allowed.
-pub(super) fn encode(password: &str, salt: &str, log_n: u32) -> Option<String> {
-    let hash = hash(password, salt, &params(log_n, BLOCK_SIZE, PARALLELISM)?)?;
-    let (name, n) = (Algorithm::Scrypt, 1_u64.checked_shl(log_n)?);
-    Some(format!(
-        "{name}${n}${salt}${BLOCK_SIZE}${PARALLELISM}${hash}"
-    ))
+/// The work of `n=…,r=…,p=…`; `None` if it is not allowed.
+pub(super) fn parse_work(text: &str) -> Option<Work> {
+    let (n, rest) = text.strip_prefix("n=")?.split_once(",r=")?;
+    let (r, p) = rest.split_once(",p=")?;
+    let [n, r, p] = [decimal(n)?, decimal(r)?, decimal(p)?];
+    let is_valid = n > 1 && n.is_power_of_two();
+    is_valid
+        .then(|| params(n.ilog2(), r, p))
+        .flatten()
+        .map(|params| work_of(&params))
+}
+
+/// The text for the column; `None` if so much work is not allowed.
+pub(super) fn encode(password: &str, salt: &str, work: Work) -> Option<String> {
+    let Family::Scrypt(ScryptShape {
+        block_size: r,
+        parallelism: p,
+    }) = work.family
+    else {
+        return None;
+    };
+    let hash = hash(password, salt, &params(work.amount.ilog2(), r, p)?)?;
+    let (name, n) = (Algorithm::Scrypt, work.amount);
+    Some(format!("{name}${n}${salt}${r}${p}${hash}"))
 }
 
 /// `None` for what the algorithm does not allow, or is too much.

@@ -60,13 +60,13 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// By Django's rule, if this algorithm with that cost is preferred.
-    pub(super) fn is_outdated(&self, cost: u32) -> bool {
+    /// By Django's rule, if this algorithm with so much work is preferred.
+    pub(super) fn is_outdated(&self, work: Work) -> bool {
         match self {
-            Self::Pbkdf2(stored) => stored.is_outdated(cost),
-            Self::Argon2(stored) => stored.is_outdated(cost),
-            Self::Bcrypt(stored) => stored.is_outdated(cost),
-            Self::Scrypt(stored) => stored.is_outdated(cost),
+            Self::Pbkdf2(stored) => stored.is_outdated(work),
+            Self::Argon2(stored) => stored.is_outdated(work),
+            Self::Bcrypt(stored) => stored.is_outdated(work),
+            Self::Scrypt(stored) => stored.is_outdated(work),
         }
     }
 

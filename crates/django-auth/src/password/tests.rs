@@ -294,7 +294,7 @@ fn a_hash_without_a_salt_is_false() {
     let algorithm = Algorithm::Pbkdf2Sha256;
     for encoded in [
         pbkdf2::encode(algorithm, "pw", "", 1),
-        scrypt::encode("pw", "", 1).unwrap(),
+        scrypt::encode("pw", "", scrypt::work(1)).unwrap(),
     ] {
         assert!(!verify(&encoded, "pw"), "{encoded}");
     }
@@ -448,4 +448,46 @@ proptest! {
         prop_assert!(verify(encoded, "correct horse"));
         prop_assert!(!verify(&changed, "correct horse"));
     }
+}
+
+#[test]
+fn a_cost_has_all_parameters_of_its_algorithm() {
+    for (algorithm, cost, start) in [
+        (
+            Algorithm::Argon2,
+            "m=1024,t=3,p=2",
+            "argon2$argon2id$v=19$m=1024,t=3,p=2$",
+        ),
+        (Algorithm::Scrypt, "n=32,r=4,p=2", "scrypt$32$"),
+        (Algorithm::Pbkdf2Sha256, "7", "pbkdf2_sha256$7$"),
+        (Algorithm::BcryptSha256, "4", "bcrypt_sha256$$2b$04$"),
+    ] {
+        let hasher = Hasher::parse(algorithm, cost).unwrap();
+        let encoded = hasher.make("a password", &mut rand::rng()).unwrap();
+        assert!(encoded.starts_with(start), "{encoded}");
+        assert!(verify(&encoded, "a password"));
+        assert_eq!(Hasher::of(&encoded), Some(hasher), "{cost}");
+        assert!(!hasher.must_update(&encoded) && !hasher.would_weaken(&encoded));
+    }
+    for (algorithm, cost) in [
+        (Algorithm::Argon2, "m=1024,t=3"),
+        (Algorithm::Argon2, "m=4294967295,t=3,p=1"),
+        (Algorithm::Scrypt, "n=33,r=8,p=1"),
+        (Algorithm::Pbkdf2Sha256, "m=1024,t=3,p=2"),
+        (Algorithm::BcryptSha256, "99"),
+        (Algorithm::BcryptSha256, "many"),
+    ] {
+        assert!(Hasher::parse(algorithm, cost).is_err(), "{cost}");
+    }
+}
+
+#[test]
+fn only_more_work_of_the_same_algorithm_would_be_weakened() {
+    let [low, high] =
+        [10, 20].map(|cost| Hasher::new(Algorithm::Pbkdf2Sha256, Some(cost)).unwrap());
+    let other = Hasher::new(Algorithm::BcryptSha256, Some(4)).unwrap();
+    let encoded = high.make("a password", &mut rand::rng()).unwrap();
+    assert!(low.would_weaken(&encoded));
+    assert!(!high.would_weaken(&encoded) && !other.would_weaken(&encoded));
+    assert!(!low.would_weaken("!unusable") && Hasher::of("md5$a$b").is_none());
 }

@@ -1,0 +1,1 @@
+DROP TABLE portcullis_adopted_token;
