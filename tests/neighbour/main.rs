@@ -10,8 +10,10 @@
 #[path = "../suite/support/mod.rs"]
 mod support;
 
+mod asked;
 mod django;
 mod hashes;
 mod two_way;
+mod user_models;
 
 use support::run;
