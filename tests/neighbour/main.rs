@@ -13,6 +13,7 @@ mod support;
 mod asked;
 mod django;
 mod hashes;
+mod model_rules;
 mod two_way;
 mod user_models;
 

@@ -34,7 +34,7 @@ pub const STOCK: Model = Model {
     first: "",
     has_djangos_sessions: true,
 };
-const BY_NAME: Model = Model {
+pub const BY_NAME: Model = Model {
     table: "users_user",
     ..STOCK
 };
@@ -54,6 +54,15 @@ pub const PRETIX: Model = Model {
     table: "pretixbase_user",
     has_djangos_sessions: false,
     ..BY_ADDRESS
+};
+pub const WEBLATE: Model = Model {
+    name: "weblate",
+    table: "weblate_auth_user",
+    people: [
+        ("ann", r#"{"full_name": "Ann"}"#),
+        ("bob", r#"{"full_name": "Bob"}"#),
+    ],
+    ..BY_NAME
 };
 pub const OLD: Model = Model {
     name: "old",
@@ -119,12 +128,7 @@ works! {
         ],
         ..BY_ADDRESS
     };
-    weblate: Model {
-        name: "weblate",
-        table: "weblate_auth_user",
-        people: [("ann", r#"{"full_name": "Ann"}"#), ("bob", r#"{"full_name": "Bob"}"#)],
-        ..BY_NAME
-    };
+    weblate: WEBLATE;
 }
 
 /// Django and Portcullis on one database.
@@ -134,7 +138,8 @@ pub struct Pair {
     pub app: TestApp,
     /// The keys of the people, as Django says.
     keys: [Value; 2],
-    _folder: tempfile::TempDir,
+    /// Of the migrations.
+    pub folder: tempfile::TempDir,
 }
 
 impl Pair {
@@ -158,7 +163,7 @@ impl Pair {
             django,
             app,
             keys,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -215,7 +220,7 @@ fn name_in(answer: &Answer) -> Value {
 const NOBODY: [Value; 2] = [Value::Null, Value::Null];
 
 /// The whole of it, for both people.
-async fn works(mut pair: Pair) {
+pub async fn works(mut pair: Pair) {
     let model = pair.model;
     let mut held = Vec::new();
     for (number, (name, _)) in model.people.into_iter().enumerate() {
