@@ -22,6 +22,7 @@ use crate::models::user::User;
 use crate::models::{self, KeyKind, RowKeys, Timestamp, UserId, UserTable};
 use django_auth::{HashMatch, SessionAuthHash, SessionData};
 
+pub(super) use self::claim::other_backend;
 pub use self::claim::{Claim, USER_ID};
 
 /// Whose session some data is.
@@ -171,9 +172,9 @@ impl Sessions {
         Ok(renewed.await?)
     }
 
-    /// Whether that session data was signed with a secret key of ours.
-    pub(super) fn can_read(&self, text: &str) -> bool {
-        self.codec.decode(text).is_ok()
+    /// That session data, if it was signed with a secret key of ours.
+    pub(super) fn decode(&self, text: &str) -> Option<Arc<SessionData>> {
+        self.codec.decode(text).ok()
     }
 
     /// Starts a session of that user, whose password column is `encoded`.

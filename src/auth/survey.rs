@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use django_auth::password::{algorithm_of, describe, is_usable};
 
 use super::seal::Keys;
+use super::sessions::other_backend;
 use super::{Auth, AuthError};
 use crate::models;
 
@@ -30,6 +31,8 @@ pub struct Survey {
     /// Whether the newest session was signed with a secret key of ours; `None` if there
     /// is no session.
     pub secret_fits: Option<bool>,
+    /// Whose session the newest one is, if it is not of Django's own backend.
+    pub other_backend: Option<String>,
 }
 
 impl Auth {
@@ -57,7 +60,9 @@ impl Auth {
         survey.plaintext_tokens = self.count_plaintext(Keys::Tokens).await?;
         survey.plaintext_sessions = self.count_plaintext(Keys::Sessions).await?;
         let newest = database.read(models::session::find_newest).await?;
-        survey.secret_fits = newest.map(|data| self.sessions.can_read(&data));
+        let newest = newest.map(|text| self.sessions.decode(&text));
+        survey.secret_fits = newest.as_ref().map(Option::is_some);
+        survey.other_backend = newest.flatten().and_then(|data| other_backend(&data));
         Ok(survey)
     }
 }

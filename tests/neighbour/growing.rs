@@ -18,6 +18,15 @@ async fn a_migration_of_the_user_table_goes_unnoticed(backend: Backend) {
         ..BY_NAME
     };
     let pair = Pair::start(backend.create(), &model, &[]).await;
+    if !pair.app.database.is_sqlite() {
+        // So that it takes a while: requests wait for the lock, then meet the new table.
+        pair.app.database.execute(
+            "INSERT INTO users_user (password, is_superuser, username, first_name, last_name,
+               email, is_staff, is_active, date_joined)
+             SELECT '', FALSE, 'user' || n, '', '', '', FALSE, TRUE, now()
+             FROM generate_series(1, 50000) n",
+        );
+    }
     let (app, is_over) = (&pair.app, AtomicBool::new(false));
     let [token, session] = pair.log_in("ann", PASSWORD).await.expect("a login");
     // As many at once as there are connections, so that all have prepared statements.

@@ -99,6 +99,32 @@ async fn whom_a_manager_hides_must_be_deactivated_too(backend: Backend) {
     assert_eq!(pair.of_token(&token).await, NOBODY);
 }
 
+/// As with allauth, in cookiecutter-django's projects: a session that another backend made
+/// is nobody's here, and `check` says so. Ours are good there if Django's own is listed.
+#[each_database]
+async fn sessions_of_another_backend_are_nobodys(backend: Backend) {
+    let model = Model {
+        people: [
+            ("ann", r#"{"email": "ann@example.org"}"#),
+            ("bob", r#"{"email": "bob@example.org"}"#),
+        ],
+        ..STOCK
+    };
+    let backends = "django.contrib.auth.backends.ModelBackend backends.ByAddress";
+    let mut pair = Pair::start(backend.create(), &model, &[("BACKENDS", backends)]).await;
+    let [token, ours] = pair.log_in("ann", PASSWORD).await.expect("a login");
+    assert_eq!(pair.of_session(&ours).await, ["ann", "ann"]);
+    pair.check().ok();
+
+    let theirs = pair.django.log_in("ann@example.org", PASSWORD);
+    let [their_token, theirs] = theirs.expect("a login there");
+    assert_eq!(their_token, token);
+    assert_eq!(pair.of_session(&theirs).await, [Value::Null, json!("ann")]);
+    let said = "note: the newest session is of backends.ByAddress";
+    let checked = pair.check().ok().stdout();
+    assert!(checked.contains(said), "{checked}");
+}
+
 /// A NULL where Django has a flag, a hash or a name lets nobody in.
 #[each_database]
 async fn a_null_lets_nobody_in(backend: Backend) {

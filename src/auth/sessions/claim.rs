@@ -37,6 +37,12 @@ impl Claim {
     }
 }
 
+/// The backend that put the user there, unless it is Django's own.
+pub fn other_backend(data: &SessionData) -> Option<String> {
+    let backend = data.get(BACKEND)?.as_str()?;
+    (backend != MODEL_BACKEND).then(|| backend.to_owned())
+}
+
 /// Marks the data as this user's, in Django's order of keys.
 pub(super) fn set_user(data: &mut SessionData, user: &UserId, hash: &str) {
     data.insert(USER_ID.to_owned(), Value::String(user.to_string()));

@@ -1,6 +1,6 @@
 //! What `check` finds in the database.
 
-use super::finding::{Finding, warning};
+use super::finding::{Finding, note, warning};
 use crate::app::StartError;
 use crate::auth::survey::Survey;
 use crate::auth::{Auth, Clock, Storage};
@@ -109,6 +109,12 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
         findings.push(warning(
             "PORTCULLIS_SECRET_KEY does not fit the newest session: with Django's SECRET_KEY here, its sessions go on",
         ));
+    }
+    if let Some(backend) = &survey.other_backend {
+        findings.push(note(format!(
+            "the newest session is of {}, and only those of django.contrib.auth.backends.ModelBackend are taken: the others' users log in here once more",
+            backend.escape_debug()
+        )));
     }
     if survey.locked_out > 0 {
         findings.push(warning(format!(

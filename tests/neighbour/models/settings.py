@@ -20,6 +20,9 @@ if environ["USER_MODEL"] != "stock":
     # Written by makemigrations, in a folder of the test's own.
     MIGRATION_MODULES = {"users": "made"}
 INSTALLED_APPS = [app for app in INSTALLED_APPS if app not in environ.get("WITHOUT", "").split()]
+AUTHENTICATION_BACKENDS = environ.get(
+    "BACKENDS", "django.contrib.auth.backends.ModelBackend"
+).split()
 
 # Cheap; the first is what Django upgrades to.
 PASSWORD_HASHERS = [
