@@ -18,7 +18,7 @@ async fn citext(backend: Backend) {
     let mut database = backend.create();
     // One database has one citext, so it is in a schema that the other tests leave alone.
     database.execute(
-        "SELECT pg_advisory_lock(7); CREATE SCHEMA IF NOT EXISTS citext;
+        "CREATE SCHEMA IF NOT EXISTS citext;
          CREATE EXTENSION IF NOT EXISTS citext SCHEMA citext",
     );
     if let TestDatabase::Postgres { url, schema } = &mut database {
