@@ -192,6 +192,8 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use django_auth::SecretKey;
+
     use super::*;
 
     fn keyring(storage: Storage, keys: &[&str]) -> Keyring {

@@ -51,23 +51,23 @@ impl Database {
         }
     }
 
-    /// Runs a read; `work` must not write.
+    /// Runs a read; `work` must not write, and may run twice.
     ///
     /// On SQLite it runs at once, on the calling thread: look-ups by key only.
     pub async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+        work: impl Fn(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
         match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.read(work),
-            Backend::Postgres(postgres) => postgres.run(false, work).await,
+            Backend::Postgres(postgres) => postgres.read(work).await,
         }
     }
 
     /// The same for a read that takes its time: never on the calling thread.
     pub async fn read_aside<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+        work: impl Fn(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
         match &self.backend {
             Backend::Sqlite(sqlite) => {
@@ -75,7 +75,7 @@ impl Database {
                 let read = tokio::task::spawn_blocking(move || sqlite.read(work));
                 read.await.unwrap_or(Err(DatabaseError::NoAnswer))
             }
-            Backend::Postgres(postgres) => postgres.run(false, work).await,
+            Backend::Postgres(postgres) => postgres.read(work).await,
         }
     }
 
@@ -86,7 +86,7 @@ impl Database {
     ) -> Result<T, DatabaseError> {
         match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.write(Durability::Synced, work).await,
-            Backend::Postgres(postgres) => postgres.run(true, work).await,
+            Backend::Postgres(postgres) => postgres.write(work).await,
         }
     }
 
@@ -99,7 +99,7 @@ impl Database {
     ) -> Result<T, DatabaseError> {
         match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.write(Durability::Unsynced, work).await,
-            Backend::Postgres(postgres) => postgres.run(true, work).await,
+            Backend::Postgres(postgres) => postgres.write(work).await,
         }
     }
 

@@ -24,7 +24,7 @@ use diesel::result::Error as QueryError;
 use tokio::time::timeout;
 
 use self::generation::{Generation, Lease, POOL_WAIT};
-use self::health::Health;
+use self::health::{Health, Running};
 use self::server::{Server, one_line};
 use super::connection::Connection;
 use super::error::{DatabaseError, OpenError};
@@ -77,20 +77,21 @@ impl Postgres {
         })))
     }
 
-    /// Runs `work` on a pooled connection, in a transaction if it `writes`.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Runs `work` on a pooled connection, twice if a migration has come between.
+    pub(super) async fn read<T: Send + 'static>(
         &self,
-        writes: bool,
+        work: impl Fn(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        self.run(move |lease, _| lease.read(work)).await
+    }
+
+    /// Runs `work` on a pooled connection, in a transaction.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        let mut lease = self.lease().await?;
-        let (threads, running) = (lease.threads(), lease.begin());
-        let job = threads.spawn_blocking(move || {
-            let running = running;
-            lease.run(|c| {
-                if !writes {
-                    return work(c);
-                }
+        let write = move |lease: &mut Lease, running: &Running| {
+            lease.write(|c| {
                 c.transaction(|c| {
                     let value = work(c)?;
                     // The caller was told that it failed: a frozen server that goes on
@@ -101,7 +102,17 @@ impl Postgres {
                     Ok(value)
                 })
             })
-        });
+        };
+        self.run(write).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Lease, &Running) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let mut lease = self.lease().await?;
+        let (threads, running) = (lease.threads(), lease.begin());
+        let job = threads.spawn_blocking(move || job(&mut lease, &running));
         self.in_time(job).await
     }
 

@@ -238,7 +238,14 @@ impl Requirements {
             });
         }
         let column = |field: Field| columns.get(field as usize).cloned().flatten();
-        Ok(UserTable::new(&self.users, quoted, kind, column))
+        let has_unique_names = found.unique.contains(&self.username);
+        Ok(UserTable::new(
+            &self.users,
+            quoted,
+            kind,
+            has_unique_names,
+            column,
+        ))
     }
 }
 

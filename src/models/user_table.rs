@@ -168,6 +168,7 @@ struct Shape {
     key: KeyKind,
     /// By [`Field`]: the column's name, if there is one.
     columns: [Option<String>; Field::ALL.len()],
+    has_unique_names: bool,
     /// What our queries begin with; empty for the table that our schema describes.
     with: String,
 }
@@ -179,6 +180,7 @@ impl UserTable {
         name: &TableName,
         quoted: String,
         key: KeyKind,
+        has_unique_names: bool,
         column: impl Fn(Field) -> Option<String>,
     ) -> Self {
         let columns = Field::ALL.map(column);
@@ -206,6 +208,7 @@ impl UserTable {
             name: quoted,
             key,
             columns,
+            has_unique_names,
             with,
         }))
     }
@@ -218,6 +221,11 @@ impl UserTable {
     /// Whether the project has that column.
     pub fn has(&self, field: Field) -> bool {
         self.column(field).is_some()
+    }
+
+    /// Whether the database keeps names apart.
+    pub fn has_unique_names(&self) -> bool {
+        self.0.has_unique_names
     }
 
     pub(super) fn quoted(&self) -> &str {

@@ -10,8 +10,12 @@
 #[path = "../suite/support/mod.rs"]
 mod support;
 
+mod asked;
 mod django;
+mod growing;
 mod hashes;
+mod model_rules;
 mod two_way;
+mod user_models;
 
 use support::run;

@@ -6,6 +6,7 @@ use crate::auth::survey::Survey;
 use crate::auth::{Clock, Storage};
 use crate::cli::error::CliError;
 use crate::db::{Database, inspect, look};
+use crate::models::UserTable;
 use crate::settings::Settings;
 
 /// Prints what there is, and returns the findings.
@@ -44,6 +45,7 @@ pub(super) async fn findings(
         }
         (Ok(_), Ok(found)) => found,
     };
+    findings.extend(names_finding(&users, &requirements.username));
     let auth = Opened {
         database,
         users,
@@ -73,6 +75,14 @@ async fn deployment_findings(
         ));
     }
     Ok(findings)
+}
+
+fn names_finding(users: &UserTable, column: &str) -> Option<Finding> {
+    (!users.has_unique_names()).then(|| {
+        warning(format!(
+            "PORTCULLIS_USERNAME_COLUMN is {column}, which is not unique: who shares a name cannot log in; name the column that people log in with, such as email"
+        ))
+    })
 }
 
 fn print_survey(survey: &Survey) {

@@ -129,7 +129,7 @@ impl<K: Send + 'static, V: Send + 'static> Service<K, V> {
     /// One query. A row that cannot be read is none, if it is the only one.
     fn find(&self, lease: &mut Lease, keys: &[K]) -> Result<Vec<Option<V>>, DatabaseError> {
         let _running = lease.begin();
-        lease.run(|c| {
+        lease.read(|c| {
             let found = (self.batches.find)(c, keys);
             if keys.len() == 1 {
                 return Ok(readable(found)?.unwrap_or_default());

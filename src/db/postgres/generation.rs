@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::health::{Health, Running};
-use super::server::{Manager, Server};
+use super::server::{Manager, Server, Session};
 use crate::db::connection::Connection;
 use crate::db::error::DatabaseError;
 
@@ -119,15 +119,30 @@ impl Lease {
     }
 
     /// Runs `work` on the connection, which stays here if nothing goes wrong.
-    pub fn run<T>(
+    pub fn write<T>(
         &mut self,
         work: impl FnOnce(&mut Connection<'_>) -> QueryResult<T>,
+    ) -> Result<T, DatabaseError> {
+        self.run(|session| session.write(|c| work(&mut Connection::Postgres(c))))
+    }
+
+    /// The same for a read, which may run twice: [`Session::read`].
+    pub fn read<T>(
+        &mut self,
+        work: impl Fn(&mut Connection<'_>) -> QueryResult<T>,
+    ) -> Result<T, DatabaseError> {
+        self.run(|session| session.read(|c| work(&mut Connection::Postgres(c))))
+    }
+
+    fn run<T>(
+        &mut self,
+        work: impl FnOnce(&mut Session) -> QueryResult<T>,
     ) -> Result<T, DatabaseError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(self.generation.connection()?),
         };
-        let result = connection.run(|c| work(&mut Connection::Postgres(c)));
+        let result = work(connection);
         if result.is_err() {
             self.connection = None;
         }

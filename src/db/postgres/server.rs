@@ -1,8 +1,9 @@
 //! Connections to PostgreSQL: their limits and settings, and when one is used again.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::connection::{CacheSize, Connection as _, SimpleConnection};
 use diesel::pg::PgConnection;
 use diesel::prelude::{ConnectionResult, QueryResult};
 use diesel::r2d2::{Error, ManageConnection, R2D2Connection};
@@ -18,6 +19,10 @@ const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; \
 /// Frequent queries use an index: one plan serves all calls, and to make one costs more
 /// than the look-up. Not every engine that speaks PostgreSQL's protocol has these.
 const TUNING: &str = "SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1";
+
+/// A read that has waited so long for a lock is not tried again: a statement may take 5 s,
+/// and a job not much more.
+const AGAIN_WITHIN: Duration = Duration::from_secs(4);
 
 /// Where PostgreSQL is.
 pub struct Server {
@@ -66,14 +71,44 @@ pub struct Session {
 
 impl Session {
     /// Runs `work` there.
-    pub fn run<T>(
+    pub fn write<T>(
         &mut self,
         work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
     ) -> QueryResult<T> {
         let result = work(&mut self.connection);
-        // After a migration of a column's type PostgreSQL refuses this connection's
-        // prepared statements for as long as it lasts, and a server that is demoted
-        // takes no writes.
+        self.noted(result)
+    }
+
+    /// Runs `work` there. Where PostgreSQL refuses it, statements are prepared anew and
+    /// it runs once more: after a migration of a column's type "cached plan must not
+    /// change result type" is the answer to each that was prepared before. That text is
+    /// in the server's language, and Diesel keeps the code to itself.
+    pub fn read<T>(
+        &mut self,
+        work: impl Fn(&mut PgConnection) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        let begun = Instant::now();
+        let result = work(&mut self.connection);
+        let may_be_stale = matches!(
+            &result,
+            Err(QueryError::DatabaseError(DatabaseErrorKind::Unknown, _))
+        );
+        if may_be_stale && begun.elapsed() < AGAIN_WITHIN && self.forget_statements().is_ok() {
+            return self.write(work);
+        }
+        self.noted(result)
+    }
+
+    fn forget_statements(&mut self) -> QueryResult<()> {
+        for size in [CacheSize::Disabled, CacheSize::Unbounded] {
+            self.connection.set_prepared_statement_cache_size(size);
+        }
+        self.connection.batch_execute("DEALLOCATE ALL")
+    }
+
+    /// A server that is demoted takes no writes: a connection that refuses something is
+    /// not used again.
+    fn noted<T>(&mut self, result: QueryResult<T>) -> QueryResult<T> {
         if let Err(QueryError::DatabaseError(kind, _)) = &result {
             self.is_stale |= !matches!(kind, DatabaseErrorKind::UniqueViolation);
         }
