@@ -11,6 +11,7 @@ pub mod event;
 pub mod requirements;
 pub mod session;
 pub mod token;
+pub mod upgraded_hash;
 pub mod user;
 mod user_id;
 mod user_table;

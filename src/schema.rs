@@ -73,6 +73,15 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    portcullis_upgraded_hash (user_id, old_hash) {
+        user_id -> Text,
+        old_hash -> Text,
+        new_hash -> Text,
+        forget_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(authtoken_token -> accounts_customuser (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -83,4 +92,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     portcullis_attempt,
     portcullis_client,
     portcullis_event,
+    portcullis_upgraded_hash,
 );

@@ -124,6 +124,7 @@ impl Auth {
         store: impl FnOnce(&mut Connection<'_>, &User, Option<&str>) -> QueryResult<T> + Send + 'static,
     ) -> Result<Option<T>, AuthError> {
         let (table, throttle, by) = (self.table.clone(), self.throttle.clone(), client.clone());
+        let sessions = self.sessions.clone();
         let slot = reservation.as_ref().map(|taken| taken.slot().clone());
         let stored = self
             .audit
@@ -137,6 +138,7 @@ impl Auth {
                 }
                 events.push(Event::of(Kind::Login, user, login.gives));
                 if let Some(upgraded) = upgraded {
+                    sessions.carry_over(c, user, upgraded)?;
                     let [old, new] = [&*user.password, upgraded].map(password::describe);
                     let detail = format!("{old} to {new}");
                     events.push(Event::of(Kind::HashUpgraded, user, detail));

@@ -3,6 +3,7 @@
 mod claim;
 mod codec;
 mod lifetime;
+mod upgrades;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,7 +124,11 @@ impl Sessions {
     }
 
     /// Whose session it is, as of now.
-    pub async fn find_user(&self, claim: &Claim) -> Result<SessionUser, AuthError> {
+    pub async fn find_user(
+        &self,
+        key: &SessionKey,
+        claim: &Claim,
+    ) -> Result<SessionUser, AuthError> {
         let is_ours = self.backends.contains(&claim.backend);
         let Some(id) = self.key.parse(&claim.user).filter(|_| is_ours) else {
             return Ok(SessionUser::Nobody);
@@ -135,6 +140,9 @@ impl Sessions {
         Ok(match self.hash.verify(&user.password, &claim.hash) {
             HashMatch::Current => SessionUser::User(user),
             HashMatch::Fallback => SessionUser::UserOfOldKey(user),
+            HashMatch::No if self.sign_again(key, &user, &claim.hash).await? => {
+                SessionUser::User(user)
+            }
             HashMatch::No => SessionUser::Stale,
         })
     }
@@ -239,10 +247,13 @@ impl Sessions {
         };
         let is_anonymous = !data.contains_key(USER_ID);
         let claim = Claim::of(|name| data.get(name));
-        let is_same = claim.is_some_and(|claim| {
-            let fits = self.hash.verify(&user.password, &claim.hash);
-            self.key.parse(&claim.user).as_ref() == Some(&user.id) && fits != HashMatch::No
-        });
+        let is_same = match claim {
+            Some(claim) if self.key.parse(&claim.user).as_ref() == Some(&user.id) => {
+                self.hash.verify(&user.password, &claim.hash) != HashMatch::No
+                    || self.is_carried_over(conn, &user.id, &user.password, &claim.hash)?
+            }
+            _ => false,
+        };
         let goes_on = is_anonymous || is_same;
         Ok(Some(if goes_on {
             Arc::unwrap_or_clone(data)

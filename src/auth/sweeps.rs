@@ -7,7 +7,7 @@ use diesel::prelude::QueryResult;
 use super::audit::{Event, Kind};
 use super::{Auth, AuthError, Client};
 use crate::db::Connection;
-use crate::models::{adopted_token, session};
+use crate::models::{adopted_token, session, upgraded_hash};
 
 /// Deletes some rows; how many went.
 type Sweep = fn(&Auth, &mut Connection<'_>, limit: i64) -> QueryResult<usize>;
@@ -20,6 +20,7 @@ const SWEEPS: &[Sweep] = &[
     |auth, c, limit| auth.throttle.delete_old_clients(c, limit),
     |auth, c, limit| auth.audit.delete_old(c, limit),
     |_, c, limit| adopted_token::delete_orphans(c, limit),
+    |auth, c, limit| upgraded_hash::delete_old(c, auth.clock.timestamp(), limit),
 ];
 
 /// Rows that one sweep deletes in a transaction: few, so that a login never waits long

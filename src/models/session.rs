@@ -97,6 +97,21 @@ pub fn update(
     Ok(updated == 1)
 }
 
+/// Stores other data in a session, unless somebody else did.
+pub fn replace_data(
+    conn: &mut Connection<'_>,
+    key: &str,
+    old: &str,
+    new: &str,
+) -> QueryResult<bool> {
+    let updated = on!(conn, c => diesel::update(django_session::table)
+        .filter(django_session::session_key.eq(key))
+        .filter(django_session::session_data.eq(old))
+        .set(django_session::session_data.eq(new))
+        .execute(c))?;
+    Ok(updated == 1)
+}
+
 /// Postpones the end of a session; `false` if the session is gone or ends later
 /// already. So of two requests at once the slower one does not shorten it.
 pub fn put_off_expiry(

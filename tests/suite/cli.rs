@@ -493,7 +493,7 @@ async fn many_starts_at_once_on_a_new_database_all_serve(backend: Backend) {
         .map(|start| start.join().unwrap())
         .collect();
 
-    assert_eq!(database.count("__diesel_schema_migrations"), 7);
+    assert_eq!(database.count("__diesel_schema_migrations"), 8);
     let mut command = program_on(&database, folder.path());
     if database.is_sqlite() {
         command.env_remove("PORTCULLIS_SECRET_KEY");

@@ -2,6 +2,7 @@
 
 use django_auth::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec, SessionData};
 use each_database::each_database;
+use portcullis::auth::sessions::MODEL_BACKEND;
 use serde_json::json;
 
 use crate::support::app::{Answer, PASSWORD, SECRET_KEY, TestApp};
@@ -25,24 +26,29 @@ fn django_rows(database: &TestDatabase, users: usize) {
         Some(10),
     );
     let encoded = hasher.unwrap().make(PASSWORD, &mut rand::rng()).unwrap();
-    let keys = SecretKeys::new(SecretKey::new(SECRET_KEY.to_owned()), vec![]);
     for n in 1..=users {
-        let mut data = SessionData::new();
-        data.insert("_auth_user_id", n.to_string());
-        data.insert(
-            "_auth_user_backend",
-            "django.contrib.auth.backends.ModelBackend",
-        );
-        data.insert("_auth_user_hash", SessionAuthHash::new(&keys).of(&encoded));
-        let data = SessionCodec::new(&keys).encode(&data, 1_760_000_000);
-        let (token, session) = (token(n), session(n));
+        let token = token(n);
         database.execute(&format!(
             "INSERT INTO accounts_customuser (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)
                VALUES ({n}, '{encoded}', FALSE, 'user{n}', '', '', '', FALSE, TRUE, '2026-11-23 00:00:00');
-             INSERT INTO authtoken_token (key, user_id, created) VALUES ('{token}', {n}, '2026-11-23 00:00:00');
-             INSERT INTO django_session VALUES ('{session}', '{data}', '2099-01-01 00:00:00')"
+             INSERT INTO authtoken_token (key, user_id, created) VALUES ('{token}', {n}, '2026-11-23 00:00:00')"
         ));
+        store_session(database, n, &encoded);
     }
+}
+
+/// A session of that user, whose password column is `encoded`.
+fn store_session(database: &TestDatabase, n: usize, encoded: &str) {
+    let keys = SecretKeys::new(SecretKey::new(SECRET_KEY.to_owned()), vec![]);
+    let mut data = SessionData::new();
+    data.insert("_auth_user_id", n.to_string());
+    data.insert("_auth_user_backend", MODEL_BACKEND);
+    data.insert("_auth_user_hash", SessionAuthHash::new(&keys).of(encoded));
+    let data = SessionCodec::new(&keys).encode(&data, 1_760_000_000);
+    let session = session(n);
+    database.execute(&format!(
+        "INSERT INTO django_session VALUES ('{session}', '{data}', '2099-01-01 00:00:00')"
+    ));
 }
 
 /// A database that Django made.
@@ -162,5 +168,57 @@ async fn an_adopted_token_is_given_to_nobody_else(backend: Backend) {
         let request = reqwest::Client::new().post(format!("{other}/api/v1/login/"));
         let login = Answer::of(request.json(&body)).await;
         assert_ne!(login.token(), token(n), "its key is gone");
+    }
+}
+
+/// Each hash that is upgraded leaves the user's other devices logged in, as long as the
+/// password is the same.
+#[each_database]
+async fn an_upgraded_hash_ends_no_session(backend: Backend) {
+    let upgrading = |cost: &'static str| {
+        [
+            ("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256"),
+            ("PORTCULLIS_PASSWORD_COST", cost),
+        ]
+    };
+    let app = TestApp::start_on(django(&backend, 2), &upgrading("20")).await;
+    let again = app.start_another(&upgrading("30")).await.url;
+    same_token_is_given(&app.url, 1).await;
+    same_token_is_given(&app.url, 2).await;
+    same_token_is_given(&again, 1).await;
+    let sql = "SELECT password AS text FROM accounts_customuser ORDER BY id";
+    let hashes = app.database.texts(sql);
+    let starts = |n: usize, start: &str| hashes[n].as_deref().unwrap().starts_with(start);
+    assert!(
+        starts(0, "pbkdf2_sha256$30$") && starts(1, "pbkdf2_sha256$20$"),
+        "{hashes:?}"
+    );
+
+    for _ in 0..2 {
+        all_are_known(&app.url, 1..=2, "after the upgrade").await;
+    }
+    // Signed anew, they need our memory of the upgrade no more.
+    let rows = "portcullis_upgraded_hash";
+    assert_eq!(app.database.count(rows), 3);
+    app.database.execute(&format!("DELETE FROM {rows}"));
+    all_are_known(&app.url, 1..=2, "signed anew").await;
+
+    // Another password ends them all the same, whatever was upgraded before.
+    app.database.execute("DELETE FROM django_session");
+    for n in 1..=2 {
+        store_session(&app.database, n, hashes[n - 1].as_deref().unwrap());
+    }
+    same_token_is_given(&again, 2).await;
+    let encoded = app
+        .auth
+        .passwords
+        .hash("another password".to_owned())
+        .await
+        .unwrap();
+    app.database.execute(&format!(
+        "UPDATE accounts_customuser SET password = '{encoded}'"
+    ));
+    for n in 1..=2 {
+        assert_eq!(app.user_by_session(&session(n)).await.status, 401);
     }
 }

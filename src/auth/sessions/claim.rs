@@ -49,6 +49,10 @@ impl Claim {
 pub(super) fn set_user(data: &mut SessionData, user: &UserId, backend: &str, hash: &str) {
     data.insert(USER_ID, user.to_string());
     data.insert(BACKEND, backend);
+    set_hash(data, hash);
+}
+
+pub(super) fn set_hash(data: &mut SessionData, hash: &str) {
     data.insert(HASH, hash);
 }
 

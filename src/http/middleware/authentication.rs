@@ -45,7 +45,7 @@ async fn by_session(request: &ServiceRequest) -> Result<Option<Arc<User>>, ApiEr
         return Ok(None);
     };
     let auth = shared::<Auth>(request.request())?;
-    match auth.sessions.find_user(&claim).await? {
+    match auth.sessions.find_user(key, &claim).await? {
         SessionUser::User(user) => Ok(Some(user)),
         SessionUser::UserOfOldKey(user) => match auth.sessions.renew(key, &user).await? {
             Some(renewed) => session.renew(renewed).map(|()| Some(user)),
