@@ -137,6 +137,15 @@ pub fn is_superuser(connection: &mut Connection<'_>) -> QueryResult<bool> {
     }
 }
 
+/// Whether a text of any letters can be stored and compared.
+pub fn holds_unicode(connection: &mut Connection<'_>) -> QueryResult<bool> {
+    let query = diesel::dsl::sql::<Bool>("SELECT current_setting('server_encoding') = 'UTF8'");
+    match connection {
+        Connection::Sqlite(_) => Ok(true),
+        Connection::Postgres(c) => query.get_result(*c),
+    }
+}
+
 /// Whether Django has migrated this database, so that it may share the tables.
 pub fn has_django(connection: &mut Connection<'_>) -> QueryResult<bool> {
     Ok(table(connection, "\"django_migrations\"")?.is_some())

@@ -173,7 +173,8 @@ impl Requirements {
                     Connection::Sqlite(_) => format!("main.{}", self.users.quoted()),
                     Connection::Postgres(_) => self.users.quoted(),
                 };
-                Ok(self.user_table(&found, quoted))
+                let holds_unicode = inspect::holds_unicode(conn)?;
+                Ok(self.user_table(&found, quoted, holds_unicode))
             }
             None => Ok(Err(SchemaError::NoUserTable {
                 table: self.users.clone(),
@@ -195,7 +196,12 @@ impl Requirements {
         }))
     }
 
-    fn user_table(&self, found: &Table, quoted: String) -> Result<UserTable, SchemaError> {
+    fn user_table(
+        &self,
+        found: &Table,
+        quoted: String,
+        holds_unicode: bool,
+    ) -> Result<UserTable, SchemaError> {
         let table = || self.users.to_string();
         let key = found.primary_key.as_ref().and_then(|key| found.column(key));
         let key = key.ok_or_else(|| SchemaError::NoKey { table: table() })?;
@@ -244,6 +250,7 @@ impl Requirements {
             quoted,
             kind,
             has_unique_names,
+            holds_unicode,
             column,
         ))
     }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
 
 use self::statements::{Insert, Name, Unchanged, Update, Value};
 use super::columns::{Flag, MaybeText};
@@ -120,6 +121,15 @@ impl UserTable {
             .select(User::as_select())
             .limit(2))
             .load::<User>(c));
+        let found = match found {
+            // Letters that the database does not have, so it has no such user.
+            Err(Error::DatabaseError(DatabaseErrorKind::Unknown, _))
+                if !self.may_hold(username) =>
+            {
+                return Ok(None);
+            }
+            found => found,
+        };
         let mut found = readable(found)?.unwrap_or_default();
         if found.len() > 1 {
             tracing::warn!("two users have one name: neither can log in");

@@ -169,6 +169,8 @@ struct Shape {
     /// By [`Field`]: the column's name, if there is one.
     columns: [Option<String>; Field::ALL.len()],
     has_unique_names: bool,
+    /// Whether the database takes any letters.
+    holds_unicode: bool,
     /// What our queries begin with; empty for the table that our schema describes.
     with: String,
 }
@@ -181,6 +183,7 @@ impl UserTable {
         quoted: String,
         key: KeyKind,
         has_unique_names: bool,
+        holds_unicode: bool,
         column: impl Fn(Field) -> Option<String>,
     ) -> Self {
         let columns = Field::ALL.map(column);
@@ -207,6 +210,7 @@ impl UserTable {
         Self(Arc::new(Shape {
             name: quoted,
             key,
+            holds_unicode,
             columns,
             has_unique_names,
             with,
@@ -226,6 +230,11 @@ impl UserTable {
     /// Whether the database keeps names apart.
     pub fn has_unique_names(&self) -> bool {
         self.0.has_unique_names
+    }
+
+    /// Whether the database could compare that name.
+    pub(super) fn may_hold(&self, name: &str) -> bool {
+        self.0.holds_unicode || name.is_ascii()
     }
 
     pub(super) fn quoted(&self) -> &str {

@@ -19,6 +19,7 @@ mod freshness;
 #[cfg(target_os = "linux")]
 mod hash_work;
 mod hosts;
+mod isolation;
 mod login;
 mod logout;
 mod markup;

@@ -132,7 +132,7 @@ impl<K: Send + 'static, V: Send + 'static> Service<K, V> {
         lease.read(|c| {
             let found = (self.batches.find)(c, keys);
             if keys.len() == 1 {
-                return Ok(readable(found)?.unwrap_or_default());
+                return Ok(readable(found)?.unwrap_or_else(|| vec![None]));
             }
             found
         })
