@@ -1,55 +1,84 @@
 //! A Django of the test's own.
 
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use reqwest::RequestBuilder;
 use serde_json::json;
 
-use crate::support::PATIENCE;
 use crate::support::app::{Answer, SECRET_KEY, TestApp};
 use crate::support::database::{Backend, TestDatabase};
 
 /// Settings under which Portcullis shares Django's tables.
 pub const SHARED: [(&str, &str); 1] = [("PORTCULLIS_STORAGE", "django")];
 
+/// One that Portcullis can run beside.
+#[derive(Clone, Copy)]
+pub enum Version {
+    Django52,
+    Django61,
+}
+
+impl Version {
+    /// What names a Python that has it, and what is installed there.
+    fn python(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Django52 => (
+                "NEIGHBOUR_PYTHON",
+                "requirements.txt",
+                include_str!("requirements.txt"),
+            ),
+            Self::Django61 => (
+                "NEIGHBOUR_PYTHON_61",
+                "requirements-6.1.txt",
+                include_str!("requirements-6.1.txt"),
+            ),
+        }
+    }
+}
+
 /// A running Django, ended with the value.
 pub struct Django {
     pub url: String,
+    version: Version,
     database: String,
     process: Child,
+    /// Kept open: Django ends when it can print no more.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Django {
     /// Migrates an empty database and serves it.
-    pub async fn start(database: &TestDatabase) -> Self {
+    pub fn start(version: Version, database: &TestDatabase) -> Self {
         let database = database.url();
-        let done = manage(&database, &["migrate", "--verbosity", "0"]).status();
+        let done = manage(version, &database, &["migrate", "--verbosity", "0"]).status();
         assert!(done.expect("Python").success(), "Django migrates");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("an address").to_string();
-        drop(free);
-        let process = manage(&database, &["runserver", "--noreload", &address])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Django");
-        let mut django = Self {
-            url: format!("http://{address}"),
+        // On a port that the system chooses, and Django tells once it listens there.
+        let mut process = manage(
+            version,
+            &database,
+            &["runserver", "--noreload", "127.0.0.1:0"],
+        )
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("Django");
+        let mut output = BufReader::new(process.stdout.take().expect("its output"));
+        let url = output
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let (_, url) = line.split_once("http://127.0.0.1:")?;
+                Some(format!("http://127.0.0.1:{}", url.trim_end_matches('/')))
+            });
+        Self {
+            url: url.expect("Django serves"),
+            version,
             database,
             process,
-        };
-        let end = Instant::now() + PATIENCE;
-        while TcpStream::connect(&address).is_err() {
-            assert!(Instant::now() < end, "Django serves");
-            assert!(
-                django.process.try_wait().expect("a status").is_none(),
-                "Django serves"
-            );
-            tokio::task::yield_now().await;
+            _output: output,
         }
-        django
     }
 
     /// Runs Python in the project; what it printed.
@@ -57,7 +86,8 @@ impl Django {
         let code = format!(
             "from accounts.models import CustomUser\nfrom rest_framework.authtoken.models import Token\n{code}"
         );
-        let output = manage(&self.database, &["shell", "-c", &code, "--verbosity", "0"]);
+        let arguments = ["shell", "-c", &code, "--verbosity", "0"];
+        let output = manage(self.version, &self.database, &arguments);
         let output = { output }.output().expect("Python");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -72,9 +102,14 @@ impl Drop for Django {
     }
 }
 
-fn manage(database: &str, arguments: &[&str]) -> Command {
-    let python = std::env::var("NEIGHBOUR_PYTHON")
-        .expect("NEIGHBOUR_PYTHON names a Python with tests/neighbour/requirements.txt");
+fn manage(version: Version, database: &str, arguments: &[&str]) -> Command {
+    let (variable, file, requirements) = version.python();
+    let python = std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} names no Python with tests/neighbour/{file}: use .ci/run neighbour")
+    });
+    let pinned = requirements
+        .lines()
+        .find_map(|l| l.strip_prefix("Django=="));
     let mut command = Command::new(python);
     command
         .arg(concat!(
@@ -83,6 +118,8 @@ fn manage(database: &str, arguments: &[&str]) -> Command {
         ))
         .args(arguments)
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONUNBUFFERED", "1")
+        .env("NEIGHBOUR_DJANGO", pinned.expect("the pinned Django"))
         .env("NEIGHBOUR_SECRET_KEY", SECRET_KEY)
         .env("NEIGHBOUR_DATABASE", database)
         .stdin(Stdio::null());
@@ -96,9 +133,13 @@ pub struct Pair {
 }
 
 impl Pair {
-    pub async fn start(backend: &Backend, settings: &[(&'static str, &str)]) -> Self {
+    pub async fn start(
+        backend: &Backend,
+        django: Version,
+        settings: &[(&'static str, &str)],
+    ) -> Self {
         let database = backend.create();
-        let django = Django::start(&database).await;
+        let django = Django::start(django, &database);
         let settings = [&SHARED[..], settings].concat();
         let app = TestApp::start_on(database, &settings).await;
         Self { django, app }
