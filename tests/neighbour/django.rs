@@ -1,13 +1,17 @@
 //! A Django of the test's own.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use reqwest::RequestBuilder;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use crate::case::CaseFile;
 use crate::support::app::{Answer, SECRET_KEY, TestApp};
 use crate::support::database::{Backend, TestDatabase};
+
+const SITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/neighbour/site");
 
 /// Settings under which Portcullis shares Django's tables.
 pub const SHARED: [(&str, &str); 1] = [("PORTCULLIS_STORAGE", "django")];
@@ -51,8 +55,7 @@ impl Django {
     /// Migrates an empty database and serves it.
     pub fn start(version: Version, database: &TestDatabase) -> Self {
         let database = database.url();
-        let done = manage(version, &database, &["migrate", "--verbosity", "0"]).status();
-        assert!(done.expect("Python").success(), "Django migrates");
+        migrate(version, &database);
         // On a port that the system chooses, and Django tells once it listens there.
         let mut process = manage(
             version,
@@ -64,16 +67,9 @@ impl Django {
         .spawn()
         .expect("Django");
         let mut output = BufReader::new(process.stdout.take().expect("its output"));
-        let url = output
-            .by_ref()
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, url) = line.split_once("http://127.0.0.1:")?;
-                Some(format!("http://127.0.0.1:{}", url.trim_end_matches('/')))
-            });
+        let port = port_in(&mut output).expect("Django serves");
         Self {
-            url: url.expect("Django serves"),
+            url: format!("http://127.0.0.1:{port}"),
             version,
             database,
             process,
@@ -102,7 +98,75 @@ impl Drop for Django {
     }
 }
 
+/// The app that `tests/conformance` has the answers of, as gunicorn serves it.
+pub struct Reference {
+    pub port: u16,
+    process: Child,
+    /// Kept open, see above.
+    _output: BufReader<ChildStderr>,
+}
+
+impl Reference {
+    /// Migrates an empty database and serves it.
+    pub fn start(version: Version, database: &TestDatabase, file: &CaseFile) -> Self {
+        let database = database.url();
+        migrate(version, &database);
+        let mut process = python(version, &database)
+            .args(["-m", "gunicorn", "project.wsgi", "--bind", "127.0.0.1:0"])
+            .current_dir(SITE)
+            .env("DJANGO_SETTINGS_MODULE", "project.reference")
+            .env("NEIGHBOUR_SECRET_KEY", &file.secret_key)
+            .env("NEIGHBOUR_TRUSTED_ORIGINS", &file.trusted_origins)
+            .env("NEIGHBOUR_ITERATIONS", file.iterations.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("gunicorn");
+        let mut output = BufReader::new(process.stderr.take().expect("its output"));
+        let port = port_in(&mut output);
+        Self {
+            port: port.expect("gunicorn serves"),
+            process,
+            _output: output,
+        }
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // Its worker ends with it, which it would not do by SIGKILL.
+        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let _ = self.process.wait();
+    }
+}
+
+/// From the first line that says where the server listens.
+fn port_in(output: &mut impl BufRead) -> Option<u16> {
+    let mut lines = output.by_ref().lines().map_while(Result::ok);
+    lines.find_map(|line| {
+        let (_, port) = line.split_once("http://127.0.0.1:")?;
+        port.split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse()
+            .ok()
+    })
+}
+
+fn migrate(version: Version, database: &str) {
+    let done = manage(version, database, &["migrate", "--verbosity", "0"]).status();
+    assert!(done.expect("Python").success(), "Django migrates");
+}
+
 fn manage(version: Version, database: &str, arguments: &[&str]) -> Command {
+    let mut command = python(version, database);
+    command.arg(format!("{SITE}/manage.py")).args(arguments);
+    command
+}
+
+/// That Django's Python, with what the site's settings read.
+fn python(version: Version, database: &str) -> Command {
     let (variable, file, requirements) = version.python();
     let python = std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} names no Python with tests/neighbour/{file}: use .ci/run neighbour")
@@ -112,11 +176,6 @@ fn manage(version: Version, database: &str, arguments: &[&str]) -> Command {
         .find_map(|l| l.strip_prefix("Django=="));
     let mut command = Command::new(python);
     command
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/neighbour/site/manage.py"
-        ))
-        .args(arguments)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1")
         .env("NEIGHBOUR_DJANGO", pinned.expect("the pinned Django"))

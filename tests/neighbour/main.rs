@@ -10,8 +10,20 @@
 #[path = "../suite/support/mod.rs"]
 mod support;
 
+#[path = "../conformance/case.rs"]
+mod case;
+#[path = "../conformance/judge.rs"]
+mod judge;
+#[path = "../conformance/replay.rs"]
+mod replay;
+#[path = "../conformance/rows.rs"]
+mod rows;
+#[path = "../conformance/wire.rs"]
+mod wire;
+
 mod django;
 mod hashes;
+mod recorded;
 mod two_way;
 
 use support::run;
