@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// Where the differences are told to those who move from Django.
 const GUIDE: &str = include_str!("../../docs/django.md");
 
-/// A Django whose answers were recorded.
+/// A Django whose answers were recorded, and that Portcullis can run beside.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reference {
     #[serde(rename = "5.2")]

@@ -139,10 +139,12 @@ impl fmt::Display for Report<'_> {
         writeln!(f, "\nDifferent on purpose:")?;
         for (reason, cases) in self.reasons.values() {
             let [old, new] = cases.each_ref().map(|cases| ranges(cases));
-            if old == new {
-                writeln!(f, "- {reason}: {old}")?;
-            } else {
-                writeln!(f, "- {reason}: {old} (5.2), {new} (6.1)")?;
+            write!(f, "- {reason}: ")?;
+            match (old.is_empty(), new.is_empty()) {
+                _ if old == new => writeln!(f, "{old}")?,
+                (true, _) => writeln!(f, "{new}, from 6.1 only")?,
+                (_, true) => writeln!(f, "{old}, from 5.2 only")?,
+                _ => writeln!(f, "{old} from 5.2, {new} from 6.1")?,
             }
         }
         for (case, django, complaints) in &self.wrong {

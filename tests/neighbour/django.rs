@@ -1,13 +1,13 @@
 //! A Django of the test's own.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
 
 use reqwest::RequestBuilder;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::case::CaseFile;
+use crate::case::{CaseFile, Reference};
 use crate::support::app::{Answer, SECRET_KEY, TestApp};
 use crate::support::database::{Backend, TestDatabase};
 
@@ -16,44 +16,17 @@ const SITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/neighbour/site");
 /// Settings under which Portcullis shares Django's tables.
 pub const SHARED: [(&str, &str); 1] = [("PORTCULLIS_STORAGE", "django")];
 
-/// One that Portcullis can run beside.
-#[derive(Clone, Copy)]
-pub enum Version {
-    Django52,
-    Django61,
-}
-
-impl Version {
-    /// What names a Python that has it, and what is installed there.
-    fn python(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Django52 => (
-                "NEIGHBOUR_PYTHON",
-                "requirements.txt",
-                include_str!("requirements.txt"),
-            ),
-            Self::Django61 => (
-                "NEIGHBOUR_PYTHON_61",
-                "requirements-6.1.txt",
-                include_str!("requirements-6.1.txt"),
-            ),
-        }
-    }
-}
-
 /// A running Django, ended with the value.
 pub struct Django {
     pub url: String,
-    version: Version,
+    version: Reference,
     database: String,
     process: Child,
-    /// Kept open: Django ends when it can print no more.
-    _output: BufReader<ChildStdout>,
 }
 
 impl Django {
     /// Migrates an empty database and serves it.
-    pub fn start(version: Version, database: &TestDatabase) -> Self {
+    pub fn start(version: Reference, database: &TestDatabase) -> Self {
         let database = database.url();
         migrate(version, &database);
         // On a port that the system chooses, and Django tells once it listens there.
@@ -66,14 +39,12 @@ impl Django {
         .stderr(Stdio::null())
         .spawn()
         .expect("Django");
-        let mut output = BufReader::new(process.stdout.take().expect("its output"));
-        let port = port_in(&mut output).expect("Django serves");
+        let port = port_in(process.stdout.take().expect("its output"));
         Self {
             url: format!("http://127.0.0.1:{port}"),
             version,
             database,
             process,
-            _output: output,
         }
     }
 
@@ -99,16 +70,14 @@ impl Drop for Django {
 }
 
 /// The app that `tests/conformance` has the answers of, as gunicorn serves it.
-pub struct Reference {
+pub struct ReferenceApp {
     pub port: u16,
     process: Child,
-    /// Kept open, see above.
-    _output: BufReader<ChildStderr>,
 }
 
-impl Reference {
+impl ReferenceApp {
     /// Migrates an empty database and serves it.
-    pub fn start(version: Version, database: &TestDatabase, file: &CaseFile) -> Self {
+    pub fn start(version: Reference, database: &TestDatabase, file: &CaseFile) -> Self {
         let database = database.url();
         migrate(version, &database);
         let mut process = python(version, &database)
@@ -122,17 +91,12 @@ impl Reference {
             .stderr(Stdio::piped())
             .spawn()
             .expect("gunicorn");
-        let mut output = BufReader::new(process.stderr.take().expect("its output"));
-        let port = port_in(&mut output);
-        Self {
-            port: port.expect("gunicorn serves"),
-            process,
-            _output: output,
-        }
+        let port = port_in(process.stderr.take().expect("its output"));
+        Self { port, process }
     }
 }
 
-impl Drop for Reference {
+impl Drop for ReferenceApp {
     fn drop(&mut self) {
         // Its worker ends with it, which it would not do by SIGKILL.
         if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
@@ -143,37 +107,50 @@ impl Drop for Reference {
 }
 
 /// From the first line that says where the server listens.
-fn port_in(output: &mut impl BufRead) -> Option<u16> {
+fn port_in(output: impl Read + Send + 'static) -> u16 {
+    let mut output = BufReader::new(output);
     let mut lines = output.by_ref().lines().map_while(Result::ok);
-    lines.find_map(|line| {
+    let port = lines.find_map(|line| {
         let (_, port) = line.split_once("http://127.0.0.1:")?;
-        port.split(|c: char| !c.is_ascii_digit())
-            .next()?
-            .parse()
-            .ok()
-    })
+        let mut parts = port.split(|c: char| !c.is_ascii_digit());
+        parts.next()?.parse().ok()
+    });
+    // A server that can print no more would stop.
+    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    port.expect("Django serves")
 }
 
-fn migrate(version: Version, database: &str) {
+fn migrate(version: Reference, database: &str) {
     let done = manage(version, database, &["migrate", "--verbosity", "0"]).status();
     assert!(done.expect("Python").success(), "Django migrates");
 }
 
-fn manage(version: Version, database: &str, arguments: &[&str]) -> Command {
+fn manage(version: Reference, database: &str, arguments: &[&str]) -> Command {
     let mut command = python(version, database);
     command.arg(format!("{SITE}/manage.py")).args(arguments);
     command
 }
 
 /// That Django's Python, with what the site's settings read.
-fn python(version: Version, database: &str) -> Command {
-    let (variable, file, requirements) = version.python();
+fn python(version: Reference, database: &str) -> Command {
+    let (variable, file, requirements) = match version {
+        Reference::Django52 => (
+            "NEIGHBOUR_PYTHON",
+            "requirements.txt",
+            include_str!("requirements.txt"),
+        ),
+        Reference::Django61 => (
+            "NEIGHBOUR_PYTHON_61",
+            "requirements-6.1.txt",
+            include_str!("requirements-6.1.txt"),
+        ),
+    };
     let python = std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} names no Python with tests/neighbour/{file}: use .ci/run neighbour")
     });
     let pinned = requirements
         .lines()
-        .find_map(|l| l.strip_prefix("Django=="));
+        .find_map(|line| line.strip_prefix("Django=="));
     let mut command = Command::new(python);
     command
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -194,7 +171,7 @@ pub struct Pair {
 impl Pair {
     pub async fn start(
         backend: &Backend,
-        django: Version,
+        django: Reference,
         settings: &[(&'static str, &str)],
     ) -> Self {
         let database = backend.create();

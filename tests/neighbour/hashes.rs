@@ -3,14 +3,15 @@
 use each_database::each_django;
 use futures_util::{StreamExt, stream};
 
-use crate::django::{Pair, Version, try_log_in};
+use crate::case::Reference;
+use crate::django::{Pair, try_log_in};
 use crate::support::database::Backend;
 use django_auth::password::{Algorithm, Hasher};
 
 const USERS: usize = 10_000;
 
 #[each_django]
-async fn ten_thousand_users_of_django_log_in_here(backend: Backend, django: Version) {
+async fn ten_thousand_users_of_django_log_in_here(backend: Backend, django: Reference) {
     let settings = [
         ("PORTCULLIS_HASH_QUEUE", "256"),
         ("PORTCULLIS_THROTTLE", "off"),
@@ -51,7 +52,7 @@ CustomUser.objects.bulk_create([
 }
 
 #[each_django]
-async fn django_takes_every_hash_that_we_make(backend: Backend, django: Version) {
+async fn django_takes_every_hash_that_we_make(backend: Backend, django: Reference) {
     let pair = Pair::start(&backend, django, &[]).await;
     let password = "pässwörd 🔑";
     for (algorithm, cost) in [

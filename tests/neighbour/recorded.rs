@@ -3,20 +3,16 @@
 use each_database::each_django;
 
 use crate::case::{CaseFile, Expected, HeaderValues, Reference};
-use crate::django::{Reference as ReferenceApp, Version};
+use crate::django::ReferenceApp;
 use crate::judge::compare;
 use crate::replay::replay;
 use crate::support::database::Backend;
 
 #[each_django]
-async fn django_answers_as_it_was_recorded(backend: Backend, django: Version) {
+async fn django_answers_as_it_was_recorded(backend: Backend, django: Reference) {
     let file = CaseFile::load();
     let database = backend.create();
     let app = ReferenceApp::start(django, &database, &file);
-    let column = match django {
-        Version::Django52 => Reference::Django52,
-        Version::Django61 => Reference::Django61,
-    };
     let mut differences = Vec::new();
     replay(
         &file,
@@ -26,7 +22,7 @@ async fn django_answers_as_it_was_recorded(backend: Backend, django: Version) {
         |judge, case, exchange| {
             let wrong = match judge.observe(case, exchange) {
                 Ok(observed) => {
-                    let recorded = case.answer_of(column, backend.name());
+                    let recorded = case.answer_of(django, backend.name());
                     compare(recorded, &as_recorded(observed))
                 }
                 Err(problem) => vec![problem],
@@ -44,7 +40,7 @@ async fn django_answers_as_it_was_recorded(backend: Backend, django: Version) {
         differences.is_empty(),
         "{} answers are not those of {}, tests/conformance/cases.json:\n\n{}",
         differences.len(),
-        column.name(),
+        django.name(),
         differences.join("\n\n")
     );
 }

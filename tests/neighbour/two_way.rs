@@ -2,7 +2,8 @@
 
 use each_database::each_django;
 
-use crate::django::{Pair, Version, log_in, try_log_in};
+use crate::case::Reference;
+use crate::django::{Pair, log_in, try_log_in};
 use crate::support::app::{Answer, PASSWORD};
 use crate::support::database::Backend;
 
@@ -13,7 +14,7 @@ fn make_user(pair: &Pair, name: &str) {
 }
 
 #[each_django]
-async fn what_one_gives_the_other_takes(backend: Backend, django: Version) {
+async fn what_one_gives_the_other_takes(backend: Backend, django: Reference) {
     let pair = Pair::start(&backend, django, &[]).await;
     make_user(&pair, "alice");
     for (first, second) in pair.both_ways() {
@@ -40,7 +41,7 @@ async fn what_one_gives_the_other_takes(backend: Backend, django: Version) {
 #[each_django]
 async fn a_password_changed_at_one_ends_the_sessions_at_the_other(
     backend: Backend,
-    django: Version,
+    django: Reference,
 ) {
     let pair = Pair::start(&backend, django, &[]).await;
     make_user(&pair, "alice");
@@ -84,7 +85,7 @@ async fn a_password_changed_at_one_ends_the_sessions_at_the_other(
 }
 
 #[each_django]
-async fn a_deactivated_or_deleted_user_is_refused_by_both(backend: Backend, django: Version) {
+async fn a_deactivated_or_deleted_user_is_refused_by_both(backend: Backend, django: Reference) {
     let pair = Pair::start(&backend, django, &[]).await;
     make_user(&pair, "alice");
     for (first, second) in pair.both_ways() {
@@ -115,7 +116,7 @@ async fn a_deactivated_or_deleted_user_is_refused_by_both(backend: Backend, djan
 }
 
 #[each_django]
-async fn djangos_admin_opens_with_a_session_of_ours(backend: Backend, django: Version) {
+async fn djangos_admin_opens_with_a_session_of_ours(backend: Backend, django: Reference) {
     let pair = Pair::start(&backend, django, &[]).await;
     let profile = portcullis::auth::users::Profile {
         username: "admin".to_owned(),
@@ -139,7 +140,7 @@ async fn djangos_admin_opens_with_a_session_of_ours(backend: Backend, django: Ve
 /// Neither rewrites what the other has written, ten times over: not while we
 /// are told nothing of hashers, and not while we are told Django's.
 #[each_django]
-async fn no_hash_goes_back_and_forth(backend: Backend, django: Version) {
+async fn no_hash_goes_back_and_forth(backend: Backend, django: Reference) {
     let same = [
         ("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256"),
         ("PORTCULLIS_PASSWORD_COST", "1000"),

@@ -12,7 +12,7 @@
 //! `crate::run(backend, test)`.
 //!
 //! `#[each_django]` is the same beside each Django, for a function that also takes a
-//! `django::Version`.
+//! `case::Reference`.
 
 use proc_macro::{TokenStream, TokenTree};
 
@@ -38,7 +38,7 @@ pub fn each_django(nothing: TokenStream, function: TokenStream) -> TokenStream {
     }
     with_tests(function, |name| {
         let beside = |(module, version): (&str, &str)| {
-            let version = format!("crate::django::Version::{version}");
+            let version = format!("crate::case::Reference::{version}");
             let test = format!("|backend| super::super::{name}(backend, {version})");
             format!("mod {module} {{ {} }}", tests("", &test))
         };
