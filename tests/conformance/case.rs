@@ -7,10 +7,32 @@ use serde::Deserialize;
 /// Where the differences are told to those who move from Django.
 const GUIDE: &str = include_str!("../../docs/django.md");
 
+/// A Django whose answers were recorded, and that Portcullis can run beside.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reference {
+    #[serde(rename = "5.2")]
+    Django52,
+    #[serde(rename = "6.1")]
+    Django61,
+}
+
+impl Reference {
+    pub const ALL: [Self; 2] = [Self::Django52, Self::Django61];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Django52 => "5.2",
+            Self::Django61 => "6.1",
+        }
+    }
+}
+
 /// `cases.json` and `differences.json`, put together.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseFile {
+    /// The versions of all that answered, for each reference.
+    pub recorded: [String; Reference::ALL.len()],
     pub secret_key: String,
     pub trusted_origins: String,
     pub iterations: u32,
@@ -55,18 +77,24 @@ pub struct Case {
     pub send: Vec<Vec<Piece>>,
     #[serde(default)]
     pub half_close: bool,
-    pub django: Expected,
-    /// Where its answer there is another.
+    /// 5.2's answer on SQLite.
+    django: Expected,
+    /// Where its answer there is another; 6.1's is then the same.
     #[serde(default)]
     django_on_postgres: Option<Expected>,
+    /// Where its answer is another.
+    #[serde(default)]
+    django_6_1: Option<Expected>,
 }
 
 impl Case {
-    /// Django's answer on that database.
-    pub fn django_on(&self, backend: &str) -> &Expected {
-        let special = self.django_on_postgres.as_ref();
-        special
+    /// That Django's answer on that database.
+    pub fn answer_of(&self, django: Reference, backend: &str) -> &Expected {
+        let on_postgres = self.django_on_postgres.as_ref();
+        let of_6_1 = self.django_6_1.as_ref();
+        on_postgres
             .filter(|_| backend == "postgres")
+            .or(of_6_1.filter(|_| django == Reference::Django61))
             .unwrap_or(&self.django)
     }
 }
@@ -136,6 +164,9 @@ pub struct Difference {
     /// Only there; on the other database Django answers as we do.
     #[serde(default)]
     pub only_on: Option<String>,
+    /// Only from that Django; the other answers as we do.
+    #[serde(default)]
+    only_from: Option<Reference>,
     /// The cases that are all answered alike.
     #[serde(default)]
     cases: Vec<usize>,
@@ -168,6 +199,12 @@ impl CaseFile {
         file
     }
 
+    /// The cases that the two Djangos answer differently.
+    pub fn changed(&self) -> Vec<usize> {
+        let changed = self.cases.iter().filter(|case| case.django_6_1.is_some());
+        changed.map(|case| case.n).collect()
+    }
+
     fn check(&self) {
         let mut seen = BTreeSet::new();
         for difference in &self.differences {
@@ -189,17 +226,25 @@ impl CaseFile {
         &self.cases[n - 1]
     }
 
-    /// What we should answer, and the reason if it is not Django's answer.
-    pub fn expected(&self, case: &Case, backend: &str) -> (Expected, Option<&str>) {
+    /// What we should answer, and the reason if it is not that Django's answer.
+    pub fn expected(
+        &self,
+        case: &Case,
+        django: Reference,
+        backend: &str,
+    ) -> (Expected, Option<&str>) {
         let difference = self
             .differences
             .iter()
             .filter(|difference| difference.only_on.as_deref().is_none_or(|on| on == backend))
+            .filter(|difference| difference.only_from.is_none_or(|from| from == django))
             .find_map(|difference| Some((difference, difference.ours(case.n)?)));
+        let theirs = case.answer_of(django, backend);
         match difference {
-            None => (case.django_on(backend).clone(), None),
+            None => (theirs.clone(), None),
             Some((difference, ours)) => {
-                let expected = ours.applied_to(case.django_on(backend), self);
+                let like = |n: usize| self.case(n).answer_of(django, "sqlite");
+                let expected = ours.applied_to(ours.like.map_or(theirs, like));
                 (expected, Some(difference.reason.as_str()))
             }
         }
@@ -221,11 +266,8 @@ impl Difference {
 }
 
 impl Ours {
-    fn applied_to(&self, django: &Expected, file: &CaseFile) -> Expected {
-        let mut expected = match self.like {
-            Some(n) => file.case(n).django.clone(),
-            None => django.clone(),
-        };
+    fn applied_to(&self, django: &Expected) -> Expected {
+        let mut expected = django.clone();
         expected.status = self.status.unwrap_or(expected.status);
         for (name, values) in &self.headers {
             match values {

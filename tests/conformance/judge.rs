@@ -7,19 +7,27 @@ use django_auth::{SecretKey, SecretKeys, SessionAuthHash, SessionCodec};
 use portcullis::models::Timestamp;
 use serde_json::Value;
 
-use crate::case::{Case, CaseFile, Expected, HeaderValues, Piece};
+use crate::case::{Case, CaseFile, Expected, HeaderValues, Piece, Reference};
+use crate::replay::Exchange;
 use crate::rows::Snapshot;
 use crate::support::database::Backend;
 use crate::wire::Answer;
 
 /// Compared by their one value; `Vary` and `Set-Cookie` have rules of their own.
-const HEADERS: [&str; 4] = ["Content-Type", "WWW-Authenticate", "Allow", "Location"];
+const HEADERS: [&str; 5] = [
+    "Content-Type",
+    "WWW-Authenticate",
+    "Allow",
+    "Location",
+    "Transfer-Encoding",
+];
 const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
 /// Seconds that a new session lives.
 const SESSION_AGE: i64 = 1_209_600;
 /// Stands in an expected body for whatever a parser has to say.
 const ANY: &str = "<any>";
 
+/// How an answer compares with one Django's.
 pub enum Outcome<'a> {
     Same,
     /// As it should be, for this reason.
@@ -74,20 +82,42 @@ impl<'a> Judge<'a> {
         send.iter().map(chunk).collect()
     }
 
+    /// What the answer is to each reference, in their order.
     pub fn judge(
         &mut self,
         backend: &Backend,
         case: &Case,
-        sent: &[Vec<u8>],
-        answer: Result<Answer, String>,
-        before: &Snapshot,
-        after: &Snapshot,
-    ) -> Outcome<'a> {
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(problem) => return Outcome::Wrong(vec![problem]),
+        exchange: &Exchange,
+    ) -> [Outcome<'a>; Reference::ALL.len()] {
+        let observed = match self.observe(case, exchange) {
+            Ok(observed) => observed,
+            Err(problem) => return Reference::ALL.map(|_| Outcome::Wrong(vec![problem.clone()])),
         };
-        let file = self.file;
+        Reference::ALL.map(|django| {
+            let (expected, reason) = self.file.expected(case, django, backend.name());
+            let mut wrong = compare(&expected, &observed);
+            if reason.is_some() && expected == *case.answer_of(django, backend.name()) {
+                wrong.push("listed as different, with Django's very answer".to_owned());
+            }
+            if let Ok(answer) = &exchange.answer
+                && !answer.rest.is_empty()
+                && !answer.rest.starts_with(b"HTTP/1.1 ")
+            {
+                let rest = String::from_utf8_lossy(&answer.rest);
+                wrong.push(format!("bytes after the answer: {rest:?}"));
+            }
+            match reason {
+                _ if !wrong.is_empty() => Outcome::Wrong(wrong),
+                Some(reason) => Outcome::Different(reason),
+                None => Outcome::Same,
+            }
+        })
+    }
+
+    /// The answer, with what is new each time replaced by its name; or why it is none.
+    pub fn observe(&mut self, case: &Case, exchange: &Exchange) -> Result<Expected, String> {
+        let answer = exchange.answer.as_ref().map_err(String::clone)?;
+        let (before, after) = (&exchange.before, &exchange.after);
         if !case.keep {
             self.memory.clear();
         }
@@ -99,33 +129,6 @@ impl<'a> Judge<'a> {
             let name = format!("<{name} of {}>", case.n);
             self.memory.insert(name, nothing.to_owned());
         }
-        let (expected, reason) = file.expected(case, backend.name());
-        let mut wrong = Vec::new();
-        if reason.is_some() && expected == *case.django_on(backend.name()) {
-            wrong.push("listed as different, with Django's very answer".to_owned());
-        }
-        let observed = self.observe(case, sent, &answer, before, after);
-        compare(&expected, &observed, &mut wrong);
-        if !answer.rest.is_empty() && !answer.rest.starts_with(b"HTTP/1.1 ") {
-            let rest = String::from_utf8_lossy(&answer.rest);
-            wrong.push(format!("bytes after the answer: {rest:?}"));
-        }
-        match reason {
-            _ if !wrong.is_empty() => Outcome::Wrong(wrong),
-            Some(reason) => Outcome::Different(reason),
-            None => Outcome::Same,
-        }
-    }
-
-    /// The answer, with what is new each time replaced by its name.
-    fn observe(
-        &mut self,
-        case: &Case,
-        sent: &[Vec<u8>],
-        answer: &Answer,
-        before: &Snapshot,
-        after: &Snapshot,
-    ) -> Expected {
         let mut names = BTreeMap::new();
         for (name, value) in &self.memory {
             names.insert(value.clone(), name.clone());
@@ -141,8 +144,8 @@ impl<'a> Judge<'a> {
         }
         let was_sent = |value: &str| {
             let value = value.as_bytes();
-            sent.iter()
-                .any(|chunk| chunk.windows(value.len()).any(|window| window == value))
+            let mut chunks = exchange.sent.iter();
+            chunks.any(|chunk| chunk.windows(value.len()).any(|window| window == value))
         };
         for (name, value) in cookies(answer) {
             let (kind, of) = match name.as_str() {
@@ -173,14 +176,15 @@ impl<'a> Judge<'a> {
                 (!values.is_empty()).then(|| ((*name).to_owned(), HeaderValues::Many(values)))
             })
             .collect();
-        Expected {
+        let body = String::from_utf8_lossy(&answer.body);
+        Ok(Expected {
             status: answer.status,
             went_on: answer.went_on,
             headers,
-            body: named(&String::from_utf8_lossy(&answer.body)),
-            page: None,
+            body: named(&body),
+            page: title(&body).map(str::to_owned),
             effect: self.effect(before, after, &names),
-        }
+        })
     }
 
     fn effect(
@@ -285,7 +289,9 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn compare(expected: &Expected, observed: &Expected, wrong: &mut Vec<String>) {
+/// What is not as expected.
+pub fn compare(expected: &Expected, observed: &Expected) -> Vec<String> {
+    let mut wrong = Vec::new();
     let mut check = |what: &str, expected: String, observed: String| {
         if expected != observed {
             wrong.push(format!(
@@ -331,6 +337,7 @@ fn compare(expected: &Expected, observed: &Expected, wrong: &mut Vec<String>) {
     };
     check("Set-Cookie", cookies(expected), cookies(observed));
     match (&expected.page, expected.body.split_once(ANY)) {
+        (Some(title), _) if observed.page.as_ref() == Some(title) => {}
         (Some(title), _) => check("body", format!("the page {title:?}"), observed.body.clone()),
         (None, Some((start, end)))
             if observed.body.starts_with(start) && observed.body.ends_with(end) => {}
@@ -339,6 +346,13 @@ fn compare(expected: &Expected, observed: &Expected, wrong: &mut Vec<String>) {
     let mut effect = expected.effect.clone();
     effect.sort();
     check("database", effect.join("; "), observed.effect.join("; "));
+    wrong
+}
+
+/// Of a page that is too long to be recorded whole.
+fn title(body: &str) -> Option<&str> {
+    let (_, rest) = body.split_once("<title>").filter(|_| body.len() > 1000)?;
+    Some(rest.split_once("</title>")?.0.trim())
 }
 
 /// Name and value of the cookies that an answer sets.

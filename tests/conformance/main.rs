@@ -2,9 +2,10 @@
 //! byte for byte: status, body, headers, cookies, and what is in the database
 //! afterwards.
 //!
-//! `cases.json` holds Django's answers (`make_cases.py` writes it from a capture
-//! of the real thing); `differences.json` holds the answers of ours that are
-//! others on purpose, each with its reason. Nothing else may differ.
+//! `cases.json` holds the answers of Django 5.2, and of 6.1 where they are others
+//! (`record.py` takes them from the real ones, `make_cases.py` writes the file);
+//! `differences.json` holds the answers of ours that are others on purpose, each
+//! with its reason. Nothing else may differ, from either Django.
 //!
 //! `cargo test --test conformance` sends all of them and prints a table for each
 //! database. `CONFORMANCE=17,logout` picks cases by number, or by a part of a
@@ -12,6 +13,7 @@
 
 mod case;
 mod judge;
+mod replay;
 mod report;
 mod rows;
 mod server;
@@ -26,9 +28,8 @@ use std::sync::{Mutex, PoisonError};
 use each_database::each_database;
 
 use case::{Case, CaseFile};
-use judge::Judge;
+use replay::replay;
 use report::Report;
-use rows::Rows;
 use server::Server;
 use support::database::Backend;
 use support::run;
@@ -43,7 +44,7 @@ async fn every_answer_is_djangos_or_differs_on_purpose(backend: Backend) {
     let file = CaseFile::load();
     let report = {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        replay(&file, &backend, &wanted)
+        judge(&file, &backend, &wanted)
     };
     // Past the test's captured output: the table is wanted of good runs too.
     let table = report.to_string();
@@ -53,39 +54,13 @@ async fn every_answer_is_djangos_or_differs_on_purpose(backend: Backend) {
     report.assert_good();
 }
 
-fn replay<'a>(file: &'a CaseFile, backend: &Backend, wanted: &[&str]) -> Report<'a> {
+fn judge<'a>(file: &'a CaseFile, backend: &Backend, wanted: &[&str]) -> Report<'a> {
     let database = backend.create();
     let server = Server::start(file, &database);
-    let mut rows = Rows::open(&database);
-    let mut judge = Judge::new(file);
-    let mut report = Report::new(backend.name(), file.cases.len());
-    for chain in chains(&file.cases) {
-        if !wanted.is_empty() && !chain.iter().any(|case| is_wanted(case, wanted)) {
-            continue;
-        }
-        for case in chain {
-            if !case.keep {
-                rows.reset(&file.users);
-            }
-            rows.prepare(case);
-            let before = rows.snapshot();
-            let sent = judge.fill_in(&case.send);
-            let answer = wire::exchange(server.port(case.https), &sent, case.half_close);
-            let outcome = judge.judge(backend, case, &sent, answer, &before, &rows.snapshot());
-            report.add(case, outcome);
-        }
-    }
+    let mut report = Report::new(backend.name(), file);
+    let port = |case: &Case| server.port(case.https);
+    replay(file, &database, wanted, port, |judge, case, exchange| {
+        report.add(case, judge.judge(backend, case, exchange));
+    });
     report
-}
-
-/// Cases that go on with what the one before them left behind stay together.
-fn chains(cases: &[Case]) -> impl Iterator<Item = &[Case]> {
-    cases.chunk_by(|_, next| next.keep)
-}
-
-fn is_wanted(case: &Case, wanted: &[&str]) -> bool {
-    wanted.iter().any(|text| match text.parse::<usize>() {
-        Ok(n) => case.n == n,
-        Err(_) => case.name.contains(text) || case.section.contains(text),
-    })
 }

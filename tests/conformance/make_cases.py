@@ -1,14 +1,15 @@
 """Writes cases.json: what the real Django answered, as a case file of our own.
 
-    python3 make_cases.py <folder of the Django reference>
+    python3 make_cases.py <folder of the Django reference> <5.2's answers> <6.1's>
 
 The reference's capture script is run against a stand-in for its server and its
 database, which writes down the bytes that each case sends and the rows that it
-starts from; what Django answered comes from its table (wire.json). Needs
-argon2-cffi and bcrypt, as the capture does.
+starts from. What each Django answered, on both databases, comes from the files
+that record.py wrote. Needs argon2-cffi and bcrypt, as the capture does.
 
-Work factors are a hundredth of Django's, so that the whole table takes seconds.
-What we answer on purpose differently is not here but in differences.json.
+Work factors are a hundredth of 5.2's, and of 6.1's as much less as makes its
+default the same, so that the whole table takes seconds. What we answer on purpose
+differently is not here but in differences.json.
 """
 import gzip
 import json
@@ -17,6 +18,7 @@ import sys
 from pathlib import Path
 
 REFERENCE = Path(sys.argv[1]).resolve()
+RECORDED = [json.loads(Path(file).read_text()) for file in sys.argv[2:4]]
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(REFERENCE))
 sys.dont_write_bytecode = True
@@ -25,8 +27,12 @@ import capture  # noqa: E402
 import djspec  # noqa: E402
 
 SCALE = 100
+# Django's default, after that.
+ITERATIONS = 10_000
 SIGNED_AT = 1_760_000_000
-HEADERS = ("Content-Type", "WWW-Authenticate", "Allow", "Vary", "Location")
+HEADERS = (
+    "Content-Type", "WWW-Authenticate", "Allow", "Vary", "Location", "Transfer-Encoding",
+)
 MASKS = (
     ("<new-token-40-hex>", "<new token>"),
     ("<earlier-token-40-hex>", "<earlier token>"),
@@ -72,10 +78,10 @@ class Rows:
 
 
 class Recorder(capture.Lab):
-    def __init__(self, answers):
+    def __init__(self):
         self.db, self.users = Rows(), capture.fixtures()
         self.ids = {v[0]: k for k, v in self.users.items()}
-        self.answers, self.cases, self.group = answers, [], ""
+        self.cases, self.group = [], ""
 
     def run(self, name, raw, pre=None, keep=False, half_close=False, note=None):
         self.db.clear()
@@ -83,8 +89,6 @@ class Recorder(capture.Lab):
             pre()
         raw = raw() if callable(raw) else raw
         n = len(self.cases) + 1
-        answer = self.answers[n - 1]
-        assert (answer["n"], answer["group"], answer["case"]) == (n, self.group, name)
         case = {"n": n, "section": self.group, "name": name}
         chunks = raw if isinstance(raw, list) else [raw]
         if any(b"X-Forwarded-Proto: https" in chunk for chunk in chunks):
@@ -95,7 +99,7 @@ class Recorder(capture.Lab):
         case["send"] = [pieces(chunk) for chunk in chunks]
         if half_close:
             case["half_close"] = True
-        case["django"] = expected(answer)
+        case.update(answers(n, self.group, name))
         self.cases.append(case)
         self.ctx = {
             "json": {"token": f"<token of {n}>"},
@@ -120,12 +124,22 @@ def pieces(raw):
     return out
 
 
-def postgres_failures():
-    """Cases that Django answers with its page for 500 there, and not on SQLite."""
-    for line in (REFERENCE / "wire_postgres_diff.md").read_text().splitlines():
-        m = re.fullmatch(r"\| (\d+) \| .* \| 40[01] .* \| 500 .*", line)
-        if m:
-            yield int(m[1])
+def answers(n, section, name):
+    """Both Djangos' answers, each written once."""
+    def read(recorded, database):
+        answer = recorded[database][n - 1]
+        assert (answer["n"], answer["group"], answer["case"]) == (n, section, name)
+        return expected(answer, recorded["iterations"] // ITERATIONS)
+
+    old, new = ([read(r, d) for d in ("sqlite", "postgres")] for r in RECORDED)
+    out = {"django": old[0]}
+    if old[1] != old[0]:
+        out["django_on_postgres"] = old[1]
+    if new[0] != old[0]:
+        out["django_6_1"] = new[0]
+    # case.rs chooses like this, which a Django to come may not fit.
+    assert new[1] == out.get("django_on_postgres", new[0]), f"case {n}: 6.1 on PostgreSQL"
+    return out
 
 
 def mask(text):
@@ -134,7 +148,7 @@ def mask(text):
     return text
 
 
-def expected(answer):
+def expected(answer, scale):
     _, status, rest = (answer["status_line"] + " ").split(" ", 2)
     out = {"status": int(status)}
     if "after 100 Continue" in rest:
@@ -153,13 +167,13 @@ def expected(answer):
         out["page"] = answer["title"]
     else:
         out["body"] = mask(answer["body"])
-    out["effect"] = [effect(line) for line in answer["db"]]
+    out["effect"] = [effect(line, scale) for line in answer["db"]]
     return out
 
 
-def effect(line):
+def effect(line, scale):
     def iterations(m):
-        return f"{m[1]}${int(m[2]) // SCALE}"
+        return f"{m[1]}${int(m[2]) // scale}"
 
     line = mask(line)
     line = re.sub(r"(pbkdf2_\w+)\$(\d+)", iterations, line)
@@ -170,13 +184,15 @@ def effect(line):
     return line
 
 
+def versions(recorded):
+    packages = [f"{name} {version}" for name, version in recorded["packages"].items()]
+    return ", ".join([*packages, f"Python {recorded['python']}"])
+
+
 def main():
-    recorder = Recorder(json.loads((REFERENCE / "wire.json").read_text()))
+    recorder = Recorder()
     capture.cases(recorder)
-    assert len(recorder.cases) == len(recorder.answers)
-    page_500 = next(c["django"] for c in recorder.cases if c["django"]["status"] == 500)
-    for n in postgres_failures():
-        recorder.cases[n - 1]["django_on_postgres"] = page_500 | {"effect": []}
+    assert all(len(recorder.cases) == len(recorded["sqlite"]) for recorded in RECORDED)
     users = [
         {
             "id": i, "username": name, "password": password,
@@ -188,9 +204,10 @@ def main():
     dump = lambda value: json.dumps(value, ensure_ascii=False)  # noqa: E731
     lines = lambda rows: ",\n".join(map(dump, rows))  # noqa: E731
     (HERE / "cases.json").write_text(
-        '{"secret_key": ' + dump(djspec.SECRET_KEY)
+        '{"recorded": ' + dump([versions(recorded) for recorded in RECORDED])
+        + ',\n"secret_key": ' + dump(djspec.SECRET_KEY)
         + ',\n"trusted_origins": ' + dump(capture.TRUSTED)
-        + f',\n"iterations": {1_000_000 // SCALE}'
+        + f',\n"iterations": {ITERATIONS}'
         + ',\n"users": [\n' + lines(users)
         + '\n],\n"cases": [\n' + lines(recorder.cases) + "\n]}\n"
     )

@@ -3,45 +3,48 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::case::{Case, ranges};
+use crate::case::{Case, CaseFile, Reference, ranges};
 use crate::judge::Outcome;
+
+/// One for each Django.
+type Each<T> = [T; Reference::ALL.len()];
 
 pub struct Report<'a> {
     backend: &'static str,
-    all: usize,
+    file: &'a CaseFile,
     sections: Vec<Section<'a>>,
     /// Numbers of the cases, by reason, in the order of the first of each.
-    reasons: BTreeMap<usize, (&'a str, Vec<usize>)>,
-    wrong: Vec<(&'a Case, Vec<String>)>,
+    reasons: BTreeMap<usize, (&'a str, Each<Vec<usize>>)>,
+    wrong: Vec<(&'a Case, Reference, Vec<String>)>,
 }
 
+#[derive(Default)]
 struct Section<'a> {
     name: &'a str,
+    cases: usize,
+    counts: Each<Counts>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Counts {
     same: usize,
     different: usize,
     wrong: usize,
 }
 
-impl Section<'_> {
-    fn cases(&self) -> usize {
-        self.same + self.different + self.wrong
-    }
-}
-
 impl<'a> Report<'a> {
-    /// `all` is how many cases there are; those that were not added are said
-    /// to be missing.
-    pub fn new(backend: &'static str, all: usize) -> Self {
+    /// Cases of the file that are not added are said to be missing.
+    pub fn new(backend: &'static str, file: &'a CaseFile) -> Self {
         Self {
             backend,
-            all,
+            file,
             sections: Vec::new(),
             reasons: BTreeMap::new(),
             wrong: Vec::new(),
         }
     }
 
-    pub fn add(&mut self, case: &'a Case, outcome: Outcome<'a>) {
+    pub fn add(&mut self, case: &'a Case, outcomes: Each<Outcome<'a>>) {
         if self
             .sections
             .last()
@@ -49,73 +52,104 @@ impl<'a> Report<'a> {
         {
             self.sections.push(Section {
                 name: &case.section,
-                same: 0,
-                different: 0,
-                wrong: 0,
+                ..Section::default()
             });
         }
         let section = self.sections.last_mut().expect("a section");
-        match outcome {
-            Outcome::Same => section.same += 1,
-            Outcome::Different(reason) => {
-                section.different += 1;
-                let known = self
-                    .reasons
-                    .values_mut()
-                    .find(|(known, _)| *known == reason);
-                match known {
-                    Some((_, cases)) => cases.push(case.n),
-                    None => drop(self.reasons.insert(case.n, (reason, vec![case.n]))),
+        section.cases += 1;
+        for ((i, django), outcome) in Reference::ALL.into_iter().enumerate().zip(outcomes) {
+            let counts = &mut section.counts[i];
+            match outcome {
+                Outcome::Same => counts.same += 1,
+                Outcome::Different(reason) => {
+                    counts.different += 1;
+                    let known = self
+                        .reasons
+                        .values_mut()
+                        .find(|(known, _)| *known == reason);
+                    match known {
+                        Some((_, cases)) => cases[i].push(case.n),
+                        None => {
+                            let mut cases: Each<Vec<usize>> = Each::default();
+                            cases[i].push(case.n);
+                            self.reasons.insert(case.n, (reason, cases));
+                        }
+                    }
                 }
-            }
-            Outcome::Wrong(complaints) => {
-                section.wrong += 1;
-                self.wrong.push((case, complaints));
+                Outcome::Wrong(complaints) => {
+                    counts.wrong += 1;
+                    self.wrong.push((case, django, complaints));
+                }
             }
         }
     }
 
     pub fn assert_good(&self) {
         assert!(!self.sections.is_empty(), "nothing was sent");
-        let wrong: Vec<usize> = self.wrong.iter().map(|(case, _)| case.n).collect();
+        let mut wrong: Vec<usize> = self.wrong.iter().map(|(case, ..)| case.n).collect();
+        wrong.dedup();
         assert!(wrong.is_empty(), "wrong: {}", ranges(&wrong));
+    }
+
+    fn all(&self) -> Section<'a> {
+        let mut all = Section {
+            name: "all",
+            ..Section::default()
+        };
+        for section in &self.sections {
+            all.cases += section.cases;
+            for (sum, counts) in all.counts.iter_mut().zip(section.counts) {
+                sum.same += counts.same;
+                sum.different += counts.different;
+                sum.wrong += counts.wrong;
+            }
+        }
+        all
     }
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = 48;
-        let line = |f: &mut fmt::Formatter<'_>, name: &str, numbers: [usize; 4]| {
-            let [cases, same, different, wrong] = numbers;
-            writeln!(
-                f,
-                "{name:width$} {cases:>6} {same:>6} {different:>12} {wrong:>6}"
-            )
-        };
         writeln!(f, "\nDjango's wire on {}\n", self.backend)?;
-        writeln!(
-            f,
-            "{:width$} {:>6} {:>6} {:>12} {:>6}",
-            "section", "cases", "same", "on purpose", "wrong"
-        )?;
-        for s in &self.sections {
-            line(f, s.name, [s.cases(), s.same, s.different, s.wrong])?;
+        for (django, versions) in Reference::ALL.iter().zip(&self.file.recorded) {
+            writeln!(f, "{}: {versions}", django.name())?;
         }
-        let sum = |count: fn(&Section<'_>) -> usize| self.sections.iter().map(count).sum();
-        let replayed: usize = sum(|s| s.cases());
-        let [same, different] = [sum(|s| s.same), sum(|s| s.different)];
-        line(f, "all", [replayed, same, different, self.wrong.len()])?;
-        writeln!(
-            f,
-            "\nSent {replayed} of the {} captured requests.",
-            self.all
-        )?;
+        write!(f, "\n{:width$} {:>6}", "section", "cases")?;
+        for django in Reference::ALL {
+            let name = django.name();
+            write!(f, " | {name} same {:>12} {:>6}", "on purpose", "wrong")?;
+        }
+        let all = self.all();
+        for section in self.sections.iter().chain([&all]) {
+            write!(f, "\n{:width$} {:>6}", section.name, section.cases)?;
+            for counts in section.counts {
+                let Counts {
+                    same,
+                    different,
+                    wrong,
+                } = counts;
+                write!(f, " | {same:>8} {different:>12} {wrong:>6}")?;
+            }
+        }
+        let captured = self.file.cases.len();
+        writeln!(f, "\n\nSent {} of the {captured} requests.", all.cases)?;
+        let changed = ranges(&self.file.changed());
+        writeln!(f, "Django 6.1 answers {changed} differently from 5.2.")?;
         writeln!(f, "\nDifferent on purpose:")?;
         for (reason, cases) in self.reasons.values() {
-            writeln!(f, "- {reason}: {}", ranges(cases))?;
+            let [old, new] = cases.each_ref().map(|cases| ranges(cases));
+            write!(f, "- {reason}: ")?;
+            match (old.is_empty(), new.is_empty()) {
+                _ if old == new => writeln!(f, "{old}")?,
+                (true, _) => writeln!(f, "{new}, from 6.1 only")?,
+                (_, true) => writeln!(f, "{old}, from 5.2 only")?,
+                _ => writeln!(f, "{old} from 5.2, {new} from 6.1")?,
+            }
         }
-        for (case, complaints) in &self.wrong {
-            writeln!(f, "\nWRONG #{} {}: {}", case.n, case.section, case.name)?;
+        for (case, django, complaints) in &self.wrong {
+            let (n, section, name) = (case.n, &case.section, &case.name);
+            writeln!(f, "\nWRONG #{n} {section}: {name} ({})", django.name())?;
             for complaint in complaints {
                 writeln!(f, "    {complaint}")?;
             }

@@ -79,17 +79,40 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
             (name.to_ascii_lowercase(), value.trim().to_owned())
         })
         .collect();
-    let length = headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .and_then(|(_, value)| value.parse().ok())
-        .filter(|length: &usize| *length <= rest.len());
-    let (body, rest) = rest.split_at(length.unwrap_or(rest.len()));
+    let header = |wanted: &str| {
+        let mut named = headers.iter().filter(|(name, _)| name == wanted);
+        named.next().map(|(_, value)| value.as_str())
+    };
+    let (body, rest) = if header("transfer-encoding") == Some("chunked") {
+        unchunked(rest)?
+    } else {
+        let length = header("content-length")
+            .and_then(|value| value.parse().ok())
+            .filter(|length: &usize| *length <= rest.len());
+        let (body, rest) = rest.split_at(length.unwrap_or(rest.len()));
+        (body.to_vec(), rest)
+    };
     Some(Answer {
         status,
         went_on: false,
         headers,
-        body: body.to_vec(),
+        body,
         rest: rest.to_vec(),
     })
+}
+
+/// The body of these chunks, and what comes after the last one.
+fn unchunked(mut bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut body = Vec::new();
+    loop {
+        let end = bytes.windows(2).position(|window| window == b"\r\n")?;
+        let size = std::str::from_utf8(&bytes[..end]).ok()?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        let chunk = bytes.get(end + 2..end + 2 + size)?;
+        body.extend_from_slice(chunk);
+        bytes = bytes[end + 2 + size..].strip_prefix(b"\r\n")?;
+        if size == 0 {
+            return Some((body, bytes));
+        }
+    }
 }

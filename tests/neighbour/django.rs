@@ -1,15 +1,17 @@
 //! A Django of the test's own.
 
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use reqwest::RequestBuilder;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::support::PATIENCE;
+use crate::case::{CaseFile, Reference};
 use crate::support::app::{Answer, SECRET_KEY, TestApp};
 use crate::support::database::{Backend, TestDatabase};
+
+const SITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/neighbour/site");
 
 /// Settings under which Portcullis shares Django's tables.
 pub const SHARED: [(&str, &str); 1] = [("PORTCULLIS_STORAGE", "django")];
@@ -17,39 +19,33 @@ pub const SHARED: [(&str, &str); 1] = [("PORTCULLIS_STORAGE", "django")];
 /// A running Django, ended with the value.
 pub struct Django {
     pub url: String,
+    version: Reference,
     database: String,
     process: Child,
 }
 
 impl Django {
     /// Migrates an empty database and serves it.
-    pub async fn start(database: &TestDatabase) -> Self {
+    pub fn start(version: Reference, database: &TestDatabase) -> Self {
         let database = database.url();
-        let done = manage(&database, &["migrate", "--verbosity", "0"]).status();
-        assert!(done.expect("Python").success(), "Django migrates");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("an address").to_string();
-        drop(free);
-        let process = manage(&database, &["runserver", "--noreload", &address])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Django");
-        let mut django = Self {
-            url: format!("http://{address}"),
+        migrate(version, &database);
+        // On a port that the system chooses, and Django tells once it listens there.
+        let mut process = manage(
+            version,
+            &database,
+            &["runserver", "--noreload", "127.0.0.1:0"],
+        )
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("Django");
+        let port = port_in(process.stdout.take().expect("its output"));
+        Self {
+            url: format!("http://127.0.0.1:{port}"),
+            version,
             database,
             process,
-        };
-        let end = Instant::now() + PATIENCE;
-        while TcpStream::connect(&address).is_err() {
-            assert!(Instant::now() < end, "Django serves");
-            assert!(
-                django.process.try_wait().expect("a status").is_none(),
-                "Django serves"
-            );
-            tokio::task::yield_now().await;
         }
-        django
     }
 
     /// Runs Python in the project; what it printed.
@@ -57,7 +53,8 @@ impl Django {
         let code = format!(
             "from accounts.models import CustomUser\nfrom rest_framework.authtoken.models import Token\n{code}"
         );
-        let output = manage(&self.database, &["shell", "-c", &code, "--verbosity", "0"]);
+        let arguments = ["shell", "-c", &code, "--verbosity", "0"];
+        let output = manage(self.version, &self.database, &arguments);
         let output = { output }.output().expect("Python");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -72,17 +69,93 @@ impl Drop for Django {
     }
 }
 
-fn manage(database: &str, arguments: &[&str]) -> Command {
-    let python = std::env::var("NEIGHBOUR_PYTHON")
-        .expect("NEIGHBOUR_PYTHON names a Python with tests/neighbour/requirements.txt");
+/// The app that `tests/conformance` has the answers of, as gunicorn serves it.
+pub struct ReferenceApp {
+    pub port: u16,
+    process: Child,
+}
+
+impl ReferenceApp {
+    /// Migrates an empty database and serves it.
+    pub fn start(version: Reference, database: &TestDatabase, file: &CaseFile) -> Self {
+        let database = database.url();
+        migrate(version, &database);
+        let mut process = python(version, &database)
+            .args(["-m", "gunicorn", "project.wsgi", "--bind", "127.0.0.1:0"])
+            .current_dir(SITE)
+            .env("DJANGO_SETTINGS_MODULE", "project.reference")
+            .env("NEIGHBOUR_SECRET_KEY", &file.secret_key)
+            .env("NEIGHBOUR_TRUSTED_ORIGINS", &file.trusted_origins)
+            .env("NEIGHBOUR_ITERATIONS", file.iterations.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("gunicorn");
+        let port = port_in(process.stderr.take().expect("its output"));
+        Self { port, process }
+    }
+}
+
+impl Drop for ReferenceApp {
+    fn drop(&mut self) {
+        // Its worker ends with it, which it would not do by SIGKILL.
+        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let _ = self.process.wait();
+    }
+}
+
+/// From the first line that says where the server listens.
+fn port_in(output: impl Read + Send + 'static) -> u16 {
+    let mut output = BufReader::new(output);
+    let mut lines = output.by_ref().lines().map_while(Result::ok);
+    let port = lines.find_map(|line| {
+        let (_, port) = line.split_once("http://127.0.0.1:")?;
+        let mut parts = port.split(|c: char| !c.is_ascii_digit());
+        parts.next()?.parse().ok()
+    });
+    // A server that can print no more would stop.
+    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    port.expect("Django serves")
+}
+
+fn migrate(version: Reference, database: &str) {
+    let done = manage(version, database, &["migrate", "--verbosity", "0"]).status();
+    assert!(done.expect("Python").success(), "Django migrates");
+}
+
+fn manage(version: Reference, database: &str, arguments: &[&str]) -> Command {
+    let mut command = python(version, database);
+    command.arg(format!("{SITE}/manage.py")).args(arguments);
+    command
+}
+
+/// That Django's Python, with what the site's settings read.
+fn python(version: Reference, database: &str) -> Command {
+    let (variable, file, requirements) = match version {
+        Reference::Django52 => (
+            "NEIGHBOUR_PYTHON",
+            "requirements.txt",
+            include_str!("requirements.txt"),
+        ),
+        Reference::Django61 => (
+            "NEIGHBOUR_PYTHON_61",
+            "requirements-6.1.txt",
+            include_str!("requirements-6.1.txt"),
+        ),
+    };
+    let python = std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} names no Python with tests/neighbour/{file}: use .ci/run neighbour")
+    });
+    let pinned = requirements
+        .lines()
+        .find_map(|line| line.strip_prefix("Django=="));
     let mut command = Command::new(python);
     command
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/neighbour/site/manage.py"
-        ))
-        .args(arguments)
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONUNBUFFERED", "1")
+        .env("NEIGHBOUR_DJANGO", pinned.expect("the pinned Django"))
         .env("NEIGHBOUR_SECRET_KEY", SECRET_KEY)
         .env("NEIGHBOUR_DATABASE", database)
         .stdin(Stdio::null());
@@ -96,9 +169,13 @@ pub struct Pair {
 }
 
 impl Pair {
-    pub async fn start(backend: &Backend, settings: &[(&'static str, &str)]) -> Self {
+    pub async fn start(
+        backend: &Backend,
+        django: Reference,
+        settings: &[(&'static str, &str)],
+    ) -> Self {
         let database = backend.create();
-        let django = Django::start(&database).await;
+        let django = Django::start(django, &database);
         let settings = [&SHARED[..], settings].concat();
         let app = TestApp::start_on(database, &settings).await;
         Self { django, app }

@@ -1,21 +1,22 @@
 //! Hashes that the real Django made, and ours that it reads.
 
-use each_database::each_database;
+use each_database::each_django;
 use futures_util::{StreamExt, stream};
 
+use crate::case::Reference;
 use crate::django::{Pair, try_log_in};
 use crate::support::database::Backend;
 use django_auth::password::{Algorithm, Hasher};
 
 const USERS: usize = 10_000;
 
-#[each_database]
-async fn ten_thousand_users_of_django_log_in_here(backend: Backend) {
+#[each_django]
+async fn ten_thousand_users_of_django_log_in_here(backend: Backend, django: Reference) {
     let settings = [
         ("PORTCULLIS_HASH_QUEUE", "256"),
         ("PORTCULLIS_THROTTLE", "off"),
     ];
-    let pair = Pair::start(&backend, &settings).await;
+    let pair = Pair::start(&backend, django, &settings).await;
     pair.django.run(&format!(
         "from django.contrib.auth.hashers import get_hashers, make_password
 names = [h.algorithm for h in get_hashers()]
@@ -50,9 +51,9 @@ CustomUser.objects.bulk_create([
     assert_eq!(pair.app.database.texts(all), before, "no hash was touched");
 }
 
-#[each_database]
-async fn django_takes_every_hash_that_we_make(backend: Backend) {
-    let pair = Pair::start(&backend, &[]).await;
+#[each_django]
+async fn django_takes_every_hash_that_we_make(backend: Backend, django: Reference) {
+    let pair = Pair::start(&backend, django, &[]).await;
     let password = "pässwörd 🔑";
     for (algorithm, cost) in [
         (Algorithm::Pbkdf2Sha256, 1000),

@@ -1,7 +1,8 @@
 //! Log in at one, go on at the other.
 
-use each_database::each_database;
+use each_database::each_django;
 
+use crate::case::Reference;
 use crate::django::{Pair, log_in, try_log_in};
 use crate::support::app::{Answer, PASSWORD};
 use crate::support::database::Backend;
@@ -12,9 +13,9 @@ fn make_user(pair: &Pair, name: &str) {
     ));
 }
 
-#[each_database]
-async fn what_one_gives_the_other_takes(backend: Backend) {
-    let pair = Pair::start(&backend, &[]).await;
+#[each_django]
+async fn what_one_gives_the_other_takes(backend: Backend, django: Reference) {
+    let pair = Pair::start(&backend, django, &[]).await;
     make_user(&pair, "alice");
     for (first, second) in pair.both_ways() {
         let held = log_in(first, "alice", PASSWORD).await;
@@ -37,9 +38,12 @@ async fn what_one_gives_the_other_takes(backend: Backend) {
     }
 }
 
-#[each_database]
-async fn a_password_changed_at_one_ends_the_sessions_at_the_other(backend: Backend) {
-    let pair = Pair::start(&backend, &[]).await;
+#[each_django]
+async fn a_password_changed_at_one_ends_the_sessions_at_the_other(
+    backend: Backend,
+    django: Reference,
+) {
+    let pair = Pair::start(&backend, django, &[]).await;
     make_user(&pair, "alice");
     let (ours, theirs) = (pair.app.url.as_str(), pair.django.url.as_str());
 
@@ -80,9 +84,9 @@ async fn a_password_changed_at_one_ends_the_sessions_at_the_other(backend: Backe
     }
 }
 
-#[each_database]
-async fn a_deactivated_or_deleted_user_is_refused_by_both(backend: Backend) {
-    let pair = Pair::start(&backend, &[]).await;
+#[each_django]
+async fn a_deactivated_or_deleted_user_is_refused_by_both(backend: Backend, django: Reference) {
+    let pair = Pair::start(&backend, django, &[]).await;
     make_user(&pair, "alice");
     for (first, second) in pair.both_ways() {
         let held = log_in(first, "alice", PASSWORD).await;
@@ -111,9 +115,9 @@ async fn a_deactivated_or_deleted_user_is_refused_by_both(backend: Backend) {
     }
 }
 
-#[each_database]
-async fn djangos_admin_opens_with_a_session_of_ours(backend: Backend) {
-    let pair = Pair::start(&backend, &[]).await;
+#[each_django]
+async fn djangos_admin_opens_with_a_session_of_ours(backend: Backend, django: Reference) {
+    let pair = Pair::start(&backend, django, &[]).await;
     let profile = portcullis::auth::users::Profile {
         username: "admin".to_owned(),
         is_superuser: true,
@@ -135,14 +139,14 @@ async fn djangos_admin_opens_with_a_session_of_ours(backend: Backend) {
 
 /// Neither rewrites what the other has written, ten times over: not while we
 /// are told nothing of hashers, and not while we are told Django's.
-#[each_database]
-async fn no_hash_goes_back_and_forth(backend: Backend) {
+#[each_django]
+async fn no_hash_goes_back_and_forth(backend: Backend, django: Reference) {
     let same = [
         ("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256"),
         ("PORTCULLIS_PASSWORD_COST", "1000"),
     ];
     for settings in [&[][..], &same] {
-        let pair = Pair::start(&backend, settings).await;
+        let pair = Pair::start(&backend, django, settings).await;
         make_user(&pair, "alice");
         let hash = || {
             pair.app

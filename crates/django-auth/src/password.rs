@@ -1,5 +1,6 @@
 //! Django's encoded password hashes, made, checked and judged outdated as Django 5.2
-//! does it. All of it is pure, and slow on purpose: never run it on an async thread.
+//! and 6.1 do it. All of it is pure, and slow on purpose: never run it on an async
+//! thread.
 //!
 //! A password column holds `algorithm$…`; each algorithm writes cost, salt and hash its
 //! own way (one file each). Unlike Django's:

@@ -1,4 +1,4 @@
-//! What the real Django 5.2.19 wrote and answered, for the unit tests.
+//! What the real Django 5.2.19 and 6.1.3 wrote and answered, for the unit tests.
 
 use serde_json::Value;
 
@@ -10,6 +10,12 @@ pub(crate) const KEY: &str = "reference-secret-key-for-test-vectors-only-0123456
 /// `tests/vectors/django.json`, parsed.
 pub(crate) fn load() -> Value {
     serde_json::from_str(include_str!("../tests/vectors/django.json"))
+        .expect("the vectors are JSON")
+}
+
+/// `tests/vectors/hashes-6.1.json`, parsed.
+pub(crate) fn load_hashes_of_6_1() -> Value {
+    serde_json::from_str(include_str!("../tests/vectors/hashes-6.1.json"))
         .expect("the vectors are JSON")
 }
 

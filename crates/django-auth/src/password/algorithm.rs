@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A password hash algorithm of Django 5.2; not MD5 and the unsalted ones, which it
+/// A password hash algorithm of Django; not MD5 and the unsalted ones, which it
 /// does not enable either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {

@@ -14,12 +14,14 @@ use crate::random::random_string;
 /// Makes password hashes of one algorithm and cost. A cost is a number, or all of an
 /// algorithm's parameters; the allowed maximum is also what [`super::verify`] takes:
 ///
-/// | algorithm | unit | allowed | Django's | all parameters |
+/// | algorithm | unit | allowed | Django 5.2's | all parameters |
 /// | --- | --- | --- | --- | --- |
 /// | `pbkdf2_sha256`, `pbkdf2_sha1` | iterations | 1 to 20,000,000 | 1,000,000 | |
 /// | `argon2` | passes over 100 MiB | 1 to 100 | 2 | `m=102400,t=2,p=8` |
 /// | `bcrypt_sha256`, `bcrypt` | log2 of the rounds | 4 to 17 | 12 | |
 /// | `scrypt` | log2 of n (r = 8, p = 5) | 1 to 18 | 14 | `n=16384,r=8,p=5` |
+///
+/// Django 6.1 has the same, but 1,500,000 iterations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hasher {
     /// The algorithm of new hashes.
@@ -39,7 +41,7 @@ pub enum MakeError {
 }
 
 impl Hasher {
-    /// A hasher with the given cost, or with Django's.
+    /// A hasher with the given cost, or with Django 5.2's.
     ///
     /// # Errors
     ///

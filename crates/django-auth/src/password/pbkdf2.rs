@@ -8,7 +8,7 @@ use super::encoded::{after_name, decimal, is_short_salt, same};
 use super::pbkdf2_sha256;
 use super::work::{Family, Work, count};
 
-/// Django 5.2's iterations, for both digests.
+/// Django 5.2's iterations, for both digests; 6.1 has 1,500,000.
 pub(super) const DEFAULT_ITERATIONS: u32 = 1_000_000;
 
 /// More are refused: about 10 s on a slow core.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::work::DONE;
 use super::*;
-use crate::vectors::{load, rows, text};
+use crate::vectors::{load, load_hashes_of_6_1, rows, text};
 
 /// Cheap hashers, one for each algorithm.
 fn cheap() -> impl Iterator<Item = Hasher> {
@@ -48,10 +48,14 @@ fn hashes_are_outdated_as_in_django() {
         rows_of("more_passwords", "must_update"),
     ]
     .concat();
-    let sound = texts_that_verify();
-    let mut seen = 0;
+    let seen = check_must_update(&facts, &texts_that_verify());
+    assert!(seen > 500, "{seen}");
+}
 
-    for (encoded, preferred) in &facts {
+/// Compares with what Django said of each text to each preferred hasher; how often.
+fn check_must_update(facts: &[(String, Value)], sound: &[String]) -> usize {
+    let mut seen = 0;
+    for (encoded, preferred) in facts {
         for fact in preferred.as_array().unwrap() {
             let algorithm = Algorithm::from_name(fact[0].as_str().unwrap()).unwrap();
             let cost = u32::try_from(fact[1].as_u64().unwrap()).unwrap();
@@ -65,7 +69,45 @@ fn hashes_are_outdated_as_in_django() {
             seen += 1;
         }
     }
-    assert!(seen > 500, "{seen}");
+    seen
+}
+
+#[test]
+fn hashes_that_django_6_1_makes_verify_and_are_outdated_as_there() {
+    let vectors = load_hashes_of_6_1();
+    let made = vectors["made"].as_array().unwrap();
+    for row in made {
+        let (encoded, password) = (text(row, "encoded"), text(row, "password"));
+        assert!(verify(encoded, password), "{encoded}");
+        assert!(!verify(encoded, "another"), "{encoded}");
+    }
+    let facts = |row: &Value| (text(row, "encoded").to_owned(), row["must_update"].clone());
+    let facts: Vec<_> = made.iter().map(facts).collect();
+    let sound: Vec<String> = facts.iter().map(|(encoded, _)| encoded.clone()).collect();
+    assert_eq!(check_must_update(&facts, &sound), 18 * 12, "a row was lost");
+}
+
+/// So what the tests above show of 5.2's answers, they show of 6.1's.
+#[test]
+fn django_6_1_answers_as_5_2_did() {
+    let rows = [
+        rows("passwords"),
+        rows("more_passwords"),
+        rows("must_update"),
+    ]
+    .concat();
+    let vectors = load_hashes_of_6_1();
+    let again = vectors["again"].as_array().unwrap();
+    assert_eq!(rows.len(), again.len());
+    for (row, again) in rows.iter().zip(again) {
+        assert_eq!(row["encoded"], again["encoded"]);
+        if row["password"].is_string() {
+            assert_eq!(row["verifies"], again["verifies"], "{again}");
+        }
+    }
+    let facts = |row: &Value| (text(row, "encoded").to_owned(), row["must_update"].clone());
+    let facts: Vec<_> = again.iter().map(facts).collect();
+    check_must_update(&facts, &texts_that_verify());
 }
 
 /// The column texts that some password fits.

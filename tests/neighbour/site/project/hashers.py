@@ -1,10 +1,16 @@
 """Django's own hashers, at the least cost."""
 
+import os
+
 from django.contrib.auth import hashers
 
 
 class Pbkdf2(hashers.PBKDF2PasswordHasher):
     iterations = 1000
+
+
+class ReferencePbkdf2(hashers.PBKDF2PasswordHasher):
+    iterations = int(os.environ.get("NEIGHBOUR_ITERATIONS", 0))
 
 
 class Pbkdf2Sha1(hashers.PBKDF2SHA1PasswordHasher):

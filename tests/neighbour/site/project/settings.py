@@ -3,6 +3,15 @@
 import os
 from urllib.parse import unquote, urlsplit
 
+import django
+
+# Else one Django could pass for another's test.
+if django.get_version() != os.environ["NEIGHBOUR_DJANGO"]:
+    raise RuntimeError(
+        f"this Python has Django {django.get_version()}, and tests/neighbour/requirements*.txt"
+        f" names {os.environ['NEIGHBOUR_DJANGO']}: use .ci/run neighbour, which installs it"
+    )
+
 SECRET_KEY = os.environ["NEIGHBOUR_SECRET_KEY"]
 SECRET_KEY_FALLBACKS = [k for k in os.environ.get("NEIGHBOUR_FALLBACKS", "").split(",") if k]
 DEBUG = False
