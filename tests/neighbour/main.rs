@@ -27,6 +27,7 @@ mod growing;
 mod hashes;
 mod model_rules;
 mod recorded;
+mod takeover;
 mod two_way;
 mod user_models;
 
