@@ -20,6 +20,8 @@ pub struct Survey {
     pub hashes: BTreeMap<String, usize>,
     /// Users whose password column no login can ever fit.
     pub locked_out: usize,
+    /// Names that several users have, who all cannot log in.
+    pub shared_names: Vec<String>,
     /// Names that are one but for upper and lower case.
     pub names_by_case: Vec<String>,
     /// Tokens whose owner is not active.
@@ -54,6 +56,8 @@ impl Auth {
         self.passwords.visit_hashes(count).await?;
         let now = self.clock.timestamp();
         let database = &self.database;
+        let table = self.table.clone();
+        survey.shared_names = database.read(move |c| table.find_shared_names(c)).await?;
         let table = self.table.clone();
         survey.names_by_case = database.read(move |c| table.find_names_by_case(c)).await?;
         let table = self.table.clone();

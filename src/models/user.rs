@@ -250,6 +250,16 @@ impl UserTable {
         Ok(ends.into_iter().flatten().map(String::from).collect())
     }
 
+    /// Names that several users have, as the column compares them.
+    pub fn find_shared_names(&self, conn: &mut Connection<'_>) -> QueryResult<Vec<String>> {
+        let query = accounts_customuser::table
+            .group_by(accounts_customuser::username)
+            .having(diesel::dsl::count_star().gt(1))
+            .select(diesel::dsl::min(accounts_customuser::username));
+        let names: Vec<Option<String>> = on!(conn, c => self.query(query).load(c))?;
+        Ok(names.into_iter().flatten().collect())
+    }
+
     /// One of each set of names that differ only by case.
     pub fn find_names_by_case(&self, conn: &mut Connection<'_>) -> QueryResult<Vec<String>> {
         let query = accounts_customuser::table

@@ -293,7 +293,7 @@ async fn check_says_what_will_carry_over(backend: Backend) {
         "1 tokens of inactive users",
         "warning: PORTCULLIS_SECRET_KEY does not fit the newest session",
         "warning: 3 users cannot log in: their password is unusable, empty",
-        "warning: 1 names have spellings that differ only by case, such as ",
+        "have spellings that differ only by case: people will mix them up",
         "warning: 9 keys are plaintext",
     ] {
         assert!(

@@ -338,6 +338,14 @@ async fn of_two_users_with_one_name_neither_logs_in(backend: Backend) {
     let app = TestApp::start_on(database, STOCK.settings).await;
     let login = app.log_in(&app.program(), "twin", PASSWORD).await;
     assert_eq!(login.status, 400, "{}", login.body);
+    let folder = tempfile::tempdir().unwrap();
+    let mut check = program_on(&app.database, folder.path());
+    check.envs(STOCK.settings.iter().copied()).arg("check");
+    let said = run(&mut check).stdout();
+    assert!(
+        said.contains("1 names, such as twin, belong to several users"),
+        "{said}"
+    );
 }
 
 /// A restore may lose the constraint that keeps tokens apart.

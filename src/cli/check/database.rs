@@ -126,14 +126,24 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
             survey.locked_out
         )));
     }
-    if !survey.names_by_case.is_empty() {
-        let some = survey.names_by_case.iter().take(5);
-        let some: Vec<&str> = some.map(String::as_str).collect();
-        findings.push(warning(format!(
-            "{} names have spellings that differ only by case, such as {}: people will mix them up",
-            survey.names_by_case.len(),
-            some.join(", ").escape_debug()
-        )));
+    for (names, what) in [
+        (
+            &survey.shared_names,
+            "belong to several users, who all cannot log in",
+        ),
+        (
+            &survey.names_by_case,
+            "have spellings that differ only by case: people will mix them up",
+        ),
+    ] {
+        if !names.is_empty() {
+            let some: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+            findings.push(warning(format!(
+                "{} names, such as {}, {what}",
+                names.len(),
+                some.join(", ").escape_debug()
+            )));
+        }
     }
     let plaintext = survey.plaintext_tokens + survey.plaintext_sessions;
     if plaintext > 0 && settings.auth.storage == Storage::Sealed {
