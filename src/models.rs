@@ -9,6 +9,7 @@ pub mod client;
 pub mod columns;
 pub mod event;
 pub mod requirements;
+mod schema_error;
 pub mod session;
 pub mod token;
 pub mod upgraded_hash;
@@ -17,7 +18,8 @@ mod user_id;
 mod user_table;
 
 pub use self::columns::Timestamp;
-pub use self::requirements::{Requirements, SchemaError};
+pub use self::requirements::Requirements;
+pub use self::schema_error::SchemaError;
 pub use self::user_id::{KeyKind, UserId};
 pub use self::user_table::{Field, TableName, UserTable, parse_column};
 
