@@ -7,6 +7,7 @@ use std::time::Instant;
 use reqwest::RequestBuilder;
 use serde_json::json;
 
+use crate::asked::python;
 use crate::support::PATIENCE;
 use crate::support::app::{Answer, SECRET_KEY, TestApp};
 use crate::support::database::{Backend, TestDatabase};
@@ -27,10 +28,16 @@ impl Django {
         let database = database.url();
         let done = manage(&database, &["migrate", "--verbosity", "0"]).status();
         assert!(done.expect("Python").success(), "Django migrates");
+        Self::serve(database, &[]).await
+    }
+
+    /// Serves a database that is migrated already.
+    pub async fn serve(database: String, environment: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("an address").to_string();
         drop(free);
         let process = manage(&database, &["runserver", "--noreload", &address])
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -73,15 +80,16 @@ impl Drop for Django {
 }
 
 fn manage(database: &str, arguments: &[&str]) -> Command {
-    let python = std::env::var("NEIGHBOUR_PYTHON")
-        .expect("NEIGHBOUR_PYTHON names a Python with tests/neighbour/requirements.txt");
-    let mut command = Command::new(python);
+    let mut command = in_project(&python(), database);
+    command.arg("manage.py").args(arguments);
     command
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/neighbour/site/manage.py"
-        ))
-        .args(arguments)
+}
+
+/// A program in the project's folder, with what its settings read.
+pub fn in_project(program: &str, database: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/neighbour/site"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("NEIGHBOUR_SECRET_KEY", SECRET_KEY)
         .env("NEIGHBOUR_DATABASE", database)

@@ -12,6 +12,7 @@ mod support;
 
 mod asked;
 mod django;
+mod django_later;
 mod growing;
 mod hashes;
 mod model_rules;
