@@ -3,7 +3,7 @@
 
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::Method;
-use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN, REFERER};
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER};
 use actix_web::{HttpMessage, HttpResponse};
 use url::Url;
 
@@ -166,6 +166,21 @@ pub async fn check(request: &mut ServiceRequest) -> Result<(), ApiError> {
     let cookie = RequestCookies::from_extensions(request).csrf;
     let policy = shared::<Csrf>(request.request())?;
     policy.check(request.headers(), cookie.as_deref(), field.as_deref())
+}
+
+/// Marks a request whose form is our own but for its token: see [`is_stale_form`].
+pub struct StaleForm;
+
+/// Whether a form that [`check`] has refused lacks nothing but the right token, as after
+/// a login in another tab. What any header calls another site's is not stale but foreign.
+pub fn is_stale_form(request: &ServiceRequest, refusal: &ApiError) -> Result<bool, ApiError> {
+    let policy = shared::<Csrf>(request.request())?;
+    let headers = request.headers();
+    let is_own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+    Ok(matches!(refusal, ApiError::Forbidden(_))
+        && body::is_form(headers)
+        && headers.get_all(SEC_FETCH_SITE).all(is_own)
+        && policy.check_origin(headers).is_ok())
 }
 
 /// Refuses a login that a page of another site has sent.

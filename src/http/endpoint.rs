@@ -1,9 +1,11 @@
 //! What is fixed about an endpoint. The route tables are lists of these; the routes, the
 //! answer to OPTIONS and the access test are made from them.
 
+use actix_web::guard::{self, GuardContext};
 use actix_web::http::Method;
-use actix_web::{Resource, Route, guard, web};
+use actix_web::{Resource, Route, web};
 
+use super::csrf::StaleForm;
 use super::request::negotiate::Renderers;
 
 /// Who may call an endpoint.
@@ -53,6 +55,20 @@ pub struct Page {
     pub permission: Permission,
     /// The handlers.
     pub routes: fn() -> Vec<Route>,
+    /// What answers a form of ours whose CSRF token is too old, and does nothing else;
+    /// without it that is 403.
+    pub stale_form: Option<fn() -> Route>,
+}
+
+impl Page {
+    /// All handlers. The one for stale forms is first, so that none reaches the others.
+    pub fn all_routes(&self) -> Vec<Route> {
+        let is_stale = |context: &GuardContext<'_>| context.req_data().contains::<StaleForm>();
+        let stale = self
+            .stale_form
+            .map(|route| route().guard(guard::fn_guard(is_stale)));
+        stale.into_iter().chain((self.routes)()).collect()
+    }
 }
 
 /// The methods of an `Allow` header.
@@ -73,7 +89,10 @@ pub fn spellings(path: &str) -> impl Iterator<Item = &str> {
 
 /// One resource for each spelling: actix-web matches lists of paths by regular
 /// expressions.
-pub fn resources(path: &'static str, routes: fn() -> Vec<Route>) -> impl Iterator<Item = Resource> {
+pub fn resources(
+    path: &'static str,
+    routes: impl Fn() -> Vec<Route>,
+) -> impl Iterator<Item = Resource> {
     let routes = move || routes().into_iter();
     spellings(path).map(move |path| routes().fold(web::resource(path), Resource::route))
 }

@@ -21,12 +21,14 @@ pub static PAGES: [Page; 4] = [
                 web::post().to(login::submit_login),
             ]
         },
+        stale_form: Some(|| web::post().to(login::renew_form)),
     },
     Page {
         path: "/logout/",
         allow: "POST",
         permission: Permission::Anyone,
         routes: || vec![web::post().to(logout::submit_logout)],
+        stale_form: None,
     },
     Page {
         path: "/account/",
@@ -38,19 +40,21 @@ pub static PAGES: [Page; 4] = [
                 web::post().to(account::show_token),
             ]
         },
+        stale_form: None,
     },
     Page {
         path: "/",
         allow: "GET, HEAD",
         permission: Permission::Anyone,
         routes: || vec![get().to(account::to_account)],
+        stale_form: None,
     },
 ];
 
 /// Adds all pages. Clients that do not want HTML go on to the views.
 pub fn mount(scope: Scope) -> Scope {
     PAGES.iter().fold(scope, |scope, page| {
-        resources(page.path, page.routes).fold(scope, |scope, resource| {
+        resources(page.path, || page.all_routes()).fold(scope, |scope, resource| {
             scope.service(resource.guard(guard::fn_guard(wants_page)).wrap(from_fn(
                 move |request, next| page::serve(page, request, next),
             )))

@@ -29,12 +29,18 @@ impl Django {
     pub fn start(version: Reference, database: &TestDatabase) -> Self {
         let database = database.url();
         migrate(version, &database);
+        Self::serve(version, database, &[])
+    }
+
+    /// Serves a database that is migrated already.
+    pub fn serve(version: Reference, database: String, environment: &[(&str, &str)]) -> Self {
         // On a port that the system chooses, and Django tells once it listens there.
         let mut process = manage(
             version,
             &database,
             &["runserver", "--noreload", "127.0.0.1:0"],
         )
+        .envs(environment.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -131,9 +137,21 @@ fn manage(version: Reference, database: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// That Django's Python, with what the site's settings read.
 fn python(version: Reference, database: &str) -> Command {
-    let (variable, file, requirements) = match version {
+    in_project(version, &interpreter(version), database)
+}
+
+/// That Django's Python.
+pub fn interpreter(version: Reference) -> String {
+    let (variable, file, _) = pinned(version);
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} names no Python with tests/neighbour/{file}: use .ci/run neighbour")
+    })
+}
+
+/// Which variable names that Django's Python, and what is pinned in which file.
+fn pinned(version: Reference) -> (&'static str, &'static str, &'static str) {
+    match version {
         Reference::Django52 => (
             "NEIGHBOUR_PYTHON",
             "requirements.txt",
@@ -144,15 +162,18 @@ fn python(version: Reference, database: &str) -> Command {
             "requirements-6.1.txt",
             include_str!("requirements-6.1.txt"),
         ),
-    };
-    let python = std::env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} names no Python with tests/neighbour/{file}: use .ci/run neighbour")
-    });
+    }
+}
+
+/// A program in the project's folder, with what its settings read.
+pub fn in_project(version: Reference, program: &str, database: &str) -> Command {
+    let (_, _, requirements) = pinned(version);
     let pinned = requirements
         .lines()
         .find_map(|line| line.strip_prefix("Django=="));
-    let mut command = Command::new(python);
+    let mut command = Command::new(program);
     command
+        .current_dir(SITE)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1")
         .env("NEIGHBOUR_DJANGO", pinned.expect("the pinned Django"))

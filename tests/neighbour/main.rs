@@ -23,6 +23,7 @@ mod rows;
 mod wire;
 
 mod django;
+mod django_later;
 mod growing;
 mod hashes;
 mod model_rules;

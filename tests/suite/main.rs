@@ -27,6 +27,7 @@ mod overload;
 mod pages;
 mod passwords;
 mod repo;
+mod second_tab;
 mod secrets;
 mod security;
 mod sessions;

@@ -3,18 +3,18 @@
 
 use askama::Template;
 use portcullis::http::response::pages::{
-    AccountPage, ErrorPage, LoginPage, SignedOutPage, TokenView,
+    AccountPage, ErrorPage, LoginPage, Problem, SignedOutPage, TokenView,
 };
 
 const HOSTILE: &str = r#"<script>"'&"#;
 const CSS: &str = include_str!("../../static/portcullis.css");
 
-fn login<'a>(text: &'a str, error: Option<&'a str>) -> String {
+fn login<'a>(text: &'a str, problem: Option<Problem<'a>>) -> String {
     LoginPage {
         csrf_token: text,
         next: text,
         username: text,
-        error,
+        problem,
     }
     .render()
     .unwrap()
@@ -48,7 +48,8 @@ fn error(text: &str) -> String {
 fn every_page(text: &str) -> Vec<String> {
     vec![
         login(text, None),
-        login(text, Some(text)),
+        login(text, Some(Problem::Wrong(text))),
+        login(text, Some(Problem::TooOld(text))),
         account(text, TokenView::Hidden),
         account(text, TokenView::Shown(text)),
         account(text, TokenView::None),
@@ -73,7 +74,7 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 #[test]
 fn every_field_is_escaped() {
     let escaped = "&#60;script&#62;&#34;&#39;&#38;";
-    let fields = [3, 4, 6, 6, 5, 0, 3];
+    let fields = [3, 4, 4, 6, 6, 5, 0, 3];
     for (page, fields) in every_page(HOSTILE).iter().zip(fields) {
         assert!(!page.contains("<script"), "{page}");
         assert_eq!(page.matches(escaped).count(), fields, "{page}");
@@ -142,7 +143,7 @@ fn the_first_visit_starts_at_the_username_and_a_retry_at_the_password() {
     assert_eq!(focused(&first), "username");
     assert!(!first.contains(r#"name="next""#) && !first.contains("aria-invalid"));
 
-    let again = login("user123", Some("Invalid credentials"));
+    let again = login("user123", Some(Problem::Wrong("Invalid credentials")));
     assert_eq!(focused(&again), "password");
     assert_eq!(
         again
@@ -151,6 +152,12 @@ fn the_first_visit_starts_at_the_username_and_a_retry_at_the_password() {
         2
     );
     assert!(again.contains("<title>Error: Log in"));
+
+    let too_old = login("user123", Some(Problem::TooOld("Too old")));
+    assert_eq!(focused(&too_old), "password");
+    assert!(!too_old.contains("aria-invalid"), "nothing typed is wrong");
+    assert_eq!(too_old.matches(r#"aria-describedby="error""#).count(), 2);
+    assert!(too_old.contains("<title>Error: Log in"));
 }
 
 #[test]

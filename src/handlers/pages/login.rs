@@ -6,12 +6,16 @@ use serde::Deserialize;
 
 use crate::auth::{Auth, AuthError, Client};
 use crate::http::request::body::Body;
+use crate::http::request::current_user::CurrentUser;
 use crate::http::request::next_path::NextPath;
 use crate::http::response::error::ApiError;
-use crate::http::response::pages::{LoginPage, html, see_other};
+use crate::http::response::pages::{LoginPage, Problem, html, see_other};
 use crate::http::session::browser_session::BrowserSession;
 
-const WRONG: &str = "The username or the password is not right.";
+const WRONG: Problem<'_> = Problem::Wrong("The username or the password is not right.");
+const TOO_OLD: Problem<'_> = Problem::TooOld(
+    "This page was too old, or cookies are switched off: please enter your password again.",
+);
 
 /// The part of the query that the login page reads.
 #[derive(Deserialize)]
@@ -52,19 +56,42 @@ pub async fn submit_login(
     }
 }
 
+/// `POST /login/` from a form whose CSRF token is too old, as after a login in another
+/// tab. It logs nobody in or out: who is logged in goes on, others get a fresh form.
+pub async fn renew_form(
+    auth: web::Data<Auth>,
+    user: Option<CurrentUser>,
+    session: BrowserSession,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let credentials = body.credentials()?;
+    let next = NextPath::parse(body.text("next").unwrap_or_default());
+    let user = user.filter(|user| user.token().is_none());
+    if let (Some(user), Some(name)) = (user, credentials.username()) {
+        // Who wants to be another user must not go on as this one.
+        let named = auth.users.find(name).await?;
+        if named.is_some_and(|named| named.id == user.user.id) {
+            return Ok(see_other(next.or_default()));
+        }
+    }
+    let username = body.text("username").unwrap_or_default();
+    let status = StatusCode::FORBIDDEN;
+    Ok(form(status, &session, &next, username, Some(TOO_OLD)))
+}
+
 fn form(
     status: StatusCode,
     session: &BrowserSession,
     next: &NextPath,
     username: &str,
-    error: Option<&str>,
+    problem: Option<Problem<'_>>,
 ) -> HttpResponse {
     let secret = session.form_secret();
     let page = LoginPage {
         csrf_token: &secret.token(),
         next: next.as_str(),
         username,
-        error,
+        problem,
     };
     secret.set_on(html(status, &page))
 }

@@ -9,7 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse};
 
 use super::authentication::authenticate;
-use crate::http::csrf;
+use crate::http::csrf::{self, StaleForm};
 use crate::http::endpoint::{Page, Permission, allows};
 use crate::http::request::body::Body;
 use crate::http::response::error::ApiError;
@@ -36,7 +36,7 @@ async fn decide(page: &Page, request: &mut ServiceRequest) -> Result<(), ApiErro
     let user = authenticate(request).await?;
     let is_post = request.method() == Method::POST;
     if is_post && !(user.is_none() && csrf::is_program(request)?) {
-        csrf::check(request).await?;
+        check_form(page, request).await?;
     }
     if !allows(page.allow, request.method()) {
         return Err(ApiError::MethodNotAllowed(request.method().clone()));
@@ -50,6 +50,19 @@ async fn decide(page: &Page, request: &mut ServiceRequest) -> Result<(), ApiErro
         }
         return Err(ApiError::NotAuthenticated);
     }
+    Ok(())
+}
+
+/// Django's check. A form that is only too old goes to the page's own answer to that, if
+/// it has one, and to no other handler.
+async fn check_form(page: &Page, request: &mut ServiceRequest) -> Result<(), ApiError> {
+    let Err(refusal) = csrf::check(request).await else {
+        return Ok(());
+    };
+    if page.stale_form.is_none() || !csrf::is_stale_form(request, &refusal)? {
+        return Err(refusal);
+    }
+    request.extensions_mut().insert(StaleForm);
     Ok(())
 }
 

@@ -25,8 +25,29 @@ pub struct LoginPage<'a> {
     pub next: &'a str,
     /// The name that was typed before; empty on the first visit.
     pub username: &'a str,
-    /// The one message for a failed login.
-    pub error: Option<&'a str>,
+    /// Why the form comes again.
+    pub problem: Option<Problem<'a>>,
+}
+
+/// Why the login form comes again, with the one sentence that says so.
+#[derive(Clone, Copy)]
+pub enum Problem<'a> {
+    /// What was typed logs nobody in.
+    Wrong(&'a str),
+    /// The form was too old; what was typed may well be right.
+    TooOld(&'a str),
+}
+
+impl Problem<'_> {
+    fn message(&self) -> &str {
+        match self {
+            Self::Wrong(message) | Self::TooOld(message) => message,
+        }
+    }
+
+    fn is_of_fields(&self) -> bool {
+        matches!(self, Self::Wrong(_))
+    }
 }
 
 /// `/account/`: who is logged in, their token on request, and the way out.

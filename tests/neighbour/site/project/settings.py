@@ -67,6 +67,8 @@ PASSWORD_HASHERS = [
     "project.hashers.Bcrypt",
     "project.hashers.Scrypt",
 ]
+_first = "project.hashers." + os.environ.get("NEIGHBOUR_HASHER", "Pbkdf2")
+PASSWORD_HASHERS.sort(key=lambda name: name != _first)
 
 _url = urlsplit(os.environ["NEIGHBOUR_DATABASE"])
 if _url.scheme == "sqlite":
