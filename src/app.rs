@@ -218,6 +218,7 @@ pub fn auth_config(settings: &Settings) -> auth::Config {
     auth::Config {
         secret_keys: settings.secret_keys.clone(),
         storage: settings.auth.storage,
+        login_with: settings.database.login_with,
         hasher: settings.hasher,
         upgrades_hashes: settings.upgrades_hashes,
         hash_limits: auth::passwords::pool::Limits {

@@ -22,6 +22,8 @@ pub struct Survey {
     pub locked_out: usize,
     /// Names that are one but for upper and lower case.
     pub names_by_case: Vec<String>,
+    /// Addresses that several active users share, if people log in with theirs.
+    pub shared_emails: Vec<String>,
     /// Tokens whose owner is not active.
     pub tokens_of_inactive: i64,
     /// Sessions that have expired and are still there.
@@ -52,6 +54,10 @@ impl Auth {
         let database = &self.database;
         let table = self.table.clone();
         survey.names_by_case = database.read(move |c| table.find_names_by_case(c)).await?;
+        if self.login_with.takes_emails() {
+            let table = self.table.clone();
+            survey.shared_emails = database.read(move |c| table.find_shared_emails(c)).await?;
+        }
         let table = self.table.clone();
         survey.tokens_of_inactive = database
             .read(move |c| models::token::count_of_inactive(c, &table))

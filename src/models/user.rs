@@ -1,6 +1,7 @@
 //! The project's users: Django's `CustomUser(AbstractUser)`, or whatever its user model
 //! is. See [`UserTable`].
 
+mod email;
 mod statements;
 
 use std::collections::HashMap;

@@ -20,6 +20,7 @@ mod freshness;
 mod hash_work;
 mod hosts;
 mod login;
+mod login_with;
 mod logout;
 mod markup;
 mod overload;

@@ -5,7 +5,7 @@ use crate::app::StartError;
 use crate::auth::survey::Survey;
 use crate::auth::{Auth, Clock, Storage};
 use crate::cli::error::CliError;
-use crate::db::{Database, inspect, look};
+use crate::db::{Database, DatabaseUrl, inspect, look};
 use crate::settings::Settings;
 
 /// Prints what there is, and returns the findings.
@@ -44,6 +44,7 @@ pub(super) async fn findings(
         }
         (Ok(_), Ok(users)) => users,
     };
+    findings.extend(missing_index(&database, settings).await?);
     let config = crate::app::auth_config(settings);
     let auth = Auth::new(config, database, users, Clock::system())?;
     let survey = auth.survey().await?;
@@ -69,6 +70,28 @@ async fn deployment_findings(
         ));
     }
     Ok(findings)
+}
+
+/// Without it each login reads all users.
+async fn missing_index(
+    database: &Database,
+    settings: &Settings,
+) -> Result<Option<Finding>, CliError> {
+    if !settings.database.login_with.takes_emails() {
+        return Ok(None);
+    }
+    let table = settings.database.user_table.quoted();
+    let quoted = table.clone();
+    let has_index = database.read(move |c| inspect::has_index_without_case(c, &quoted, "email"));
+    let what = match settings.database.url {
+        DatabaseUrl::Sqlite(_) => "email COLLATE NOCASE",
+        DatabaseUrl::Postgres(_) => "upper(email)",
+    };
+    Ok((!has_index.await?).then(|| {
+        warning(format!(
+            "PORTCULLIS_LOGIN_WITH takes e-mail addresses, and no index finds them: each login reads all users; CREATE INDEX portcullis_email ON {table} ({what})"
+        ))
+    }))
 }
 
 fn print_survey(survey: &Survey) {
@@ -112,19 +135,34 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
             survey.locked_out
         )));
     }
-    if !survey.names_by_case.is_empty() {
-        let some = survey.names_by_case.iter().take(5);
-        let some: Vec<&str> = some.map(String::as_str).collect();
-        findings.push(warning(format!(
-            "{} names have spellings that differ only by case, such as {}: people will mix them up",
-            survey.names_by_case.len(),
-            some.join(", ").escape_debug()
-        )));
-    }
+    findings.extend(name_findings(survey));
     let plaintext = survey.plaintext_tokens + survey.plaintext_sessions;
     if plaintext > 0 && settings.auth.storage == Storage::Sealed {
         findings.push(warning(format!(
             "{plaintext} keys are plaintext: anyone who can read the database can use them; `portcullis seal` seals them"
+        )));
+    }
+    findings
+}
+
+fn name_findings(survey: &Survey) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let some = |names: &[String]| {
+        let some: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+        some.join(", ").escape_debug().to_string()
+    };
+    if !survey.names_by_case.is_empty() {
+        findings.push(warning(format!(
+            "{} names have spellings that differ only by case, such as {}: people will mix them up",
+            survey.names_by_case.len(),
+            some(&survey.names_by_case)
+        )));
+    }
+    if !survey.shared_emails.is_empty() {
+        findings.push(warning(format!(
+            "{} e-mail addresses belong to several active users, such as {}: nobody can log in with them",
+            survey.shared_emails.len(),
+            some(&survey.shared_emails)
         )));
     }
     findings

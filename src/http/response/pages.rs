@@ -8,6 +8,7 @@ use actix_web::http::header::LOCATION;
 use askama::Template;
 
 use super::error::ApiError;
+use crate::auth::LoginWith;
 
 /// Where the one stylesheet is served.
 pub const STYLESHEET_URL: &str = "/static/portcullis.css";
@@ -23,10 +24,31 @@ pub struct LoginPage<'a> {
     pub csrf_token: &'a str,
     /// Where to go after the login, checked; empty for the default.
     pub next: &'a str,
+    /// What the first field takes.
+    pub login_with: LoginWith,
     /// The name that was typed before; empty on the first visit.
     pub username: &'a str,
     /// The one message for a failed login.
     pub error: Option<&'a str>,
+}
+
+impl LoginPage<'_> {
+    fn name_label(&self) -> &'static str {
+        match self.login_with {
+            LoginWith::Username => "Username",
+            LoginWith::Email => "E-mail address",
+            LoginWith::Either => "Username or e-mail address",
+        }
+    }
+
+    /// What Django's columns have room for.
+    fn longest_name(&self) -> u16 {
+        if self.login_with.takes_emails() {
+            254
+        } else {
+            150
+        }
+    }
 }
 
 /// `/account/`: who is logged in, their token on request, and the way out.
