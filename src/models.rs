@@ -9,13 +9,15 @@ pub mod columns;
 pub mod event;
 pub mod requirements;
 pub mod session;
+mod time_zone;
 pub mod token;
 pub mod user;
 mod user_id;
 mod user_table;
 
-pub use self::columns::Timestamp;
+pub use self::columns::{DjangoTime, Timestamp};
 pub use self::requirements::{Requirements, SchemaError};
+pub use self::time_zone::TimeZone;
 pub use self::user_id::{KeyKind, UserId};
 pub use self::user_table::{Field, TableName, UserTable, parse_column};
 

@@ -1,15 +1,21 @@
 //! What a database that Django made will and will not carry over.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use chrono::TimeDelta;
 use django_auth::password::{algorithm_of, describe, is_usable};
 
 use super::seal::Keys;
 use super::{Auth, AuthError};
-use crate::models;
+use crate::models::{self, Timestamp};
 
 /// Sessions that are looked into.
 const SOME_SESSIONS: i64 = 1000;
+
+/// How far a clock may be ahead: more than two clocks of UTC differ, and no more than any
+/// zone's does.
+const AHEAD: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(14 * 3600)];
 
 /// What was found; nothing was changed.
 #[derive(Debug, Default)]
@@ -28,6 +34,11 @@ pub struct Survey {
     pub tokens_of_inactive: i64,
     /// Sessions that have expired and are still there.
     pub expired_sessions: i64,
+    /// Sessions that end later than any that begins now, by as much as the hours that a
+    /// clock may be ahead of UTC.
+    pub sessions_ahead: i64,
+    /// Users who logged in some hours from now.
+    pub logins_ahead: i64,
     /// Token keys in plaintext.
     pub plaintext_tokens: i64,
     /// Session keys in plaintext.
@@ -50,7 +61,7 @@ impl Auth {
             survey.locked_out += usize::from(!can_fit);
         };
         self.passwords.visit_hashes(count).await?;
-        let now = self.clock.timestamp();
+        let (zone, now) = (self.table.zone().clone(), self.clock.timestamp());
         let database = &self.database;
         let table = self.table.clone();
         survey.names_by_case = database.read(move |c| table.find_names_by_case(c)).await?;
@@ -63,8 +74,9 @@ impl Auth {
             .read(move |c| models::token::count_of_inactive(c, &table))
             .await?;
         survey.expired_sessions = database
-            .read(move |c| models::session::count_expired(c, now))
+            .read(move |c| models::session::count_expired(c, &zone, now))
             .await?;
+        (survey.sessions_ahead, survey.logins_ahead) = self.count_times_ahead().await?;
         survey.plaintext_tokens = self.count_plaintext(Keys::Tokens).await?;
         survey.plaintext_sessions = self.count_plaintext(Keys::Sessions).await?;
         let newest = database
@@ -78,5 +90,23 @@ impl Auth {
             *survey.foreign_backends.entry(backend).or_default() += 1;
         }
         Ok(survey)
+    }
+
+    async fn count_times_ahead(&self) -> Result<(i64, i64), AuthError> {
+        let (table, now, age) = (self.table.clone(), self.clock.now(), self.sessions.age());
+        let ahead = |age: Duration| {
+            AHEAD.map(|time| {
+                let time = TimeDelta::from_std(age + time).unwrap_or_default();
+                Timestamp::new(now.checked_add_signed(time).unwrap_or(now))
+            })
+        };
+        let (ends, logins) = (ahead(age), ahead(Duration::ZERO));
+        let counted = self.database.read(move |c| {
+            Ok((
+                models::session::count_ending(c, table.zone(), ends)?,
+                table.count_logged_in(c, logins)?,
+            ))
+        });
+        Ok(counted.await?)
     }
 }

@@ -12,7 +12,7 @@ use super::keyring::{Keyring, Token};
 use crate::db::{Connection, Database, LookUps};
 use crate::models::token::Owner;
 use crate::models::user::User;
-use crate::models::{self, RowKeys, UserId, UserTable};
+use crate::models::{self, RowKeys, TimeZone, UserId, UserTable};
 
 /// Logins that try again when others take the token from under them.
 const TRIES: usize = 3;
@@ -24,6 +24,7 @@ pub struct Tokens {
     audit: Audit,
     keyring: Keyring,
     clock: Clock,
+    zone: TimeZone,
     owners: LookUps<RowKeys, Owner>,
 }
 
@@ -37,6 +38,7 @@ impl Tokens {
     ) -> Self {
         let table = table.clone();
         Self {
+            zone: table.zone().clone(),
             owners: database.look_ups(move |c, keys| models::token::find_owners(c, &table, keys)),
             database,
             audit,
@@ -108,7 +110,7 @@ impl Tokens {
         user: &UserId,
     ) -> QueryResult<Token> {
         for _ in 0..TRIES {
-            let now = self.clock.timestamp();
+            let now = self.zone.to_django(self.clock.timestamp());
             let old = models::token::find_key_for_update(conn, user)?;
             let recover = |key: &String| self.keyring.recover_token(user, key);
             if let Some(token) = old.as_ref().and_then(recover) {

@@ -6,6 +6,7 @@ mod types;
 use diesel::prelude::QueryResult;
 
 use self::types::{fits, is_name, kind_of};
+use super::time_zone::TimeZone;
 use super::user_table::{Field, TableName, UserTable};
 use crate::db::Connection;
 use crate::db::inspect::{self, Table};
@@ -37,6 +38,8 @@ pub struct Requirements {
     pub username: String,
     /// Whether people may log in with their address.
     pub by_email: bool,
+    /// `PORTCULLIS_TIME_ZONE`.
+    pub zone: TimeZone,
 }
 
 /// Why the tables cannot be used: one line that names the column or the setting.
@@ -242,7 +245,7 @@ impl Requirements {
             });
         }
         let column = |field: Field| columns.get(field as usize).cloned().flatten();
-        let users = UserTable::new(&self.users, quoted, kind, column);
+        let users = UserTable::new(&self.users, quoted, kind, self.zone.clone(), column);
         self.check_email(users)
     }
 

@@ -11,6 +11,7 @@ use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::RunQueryDsl;
 
+use super::time_zone::TimeZone;
 use super::user_id::KeyKind;
 
 /// The name that our schema has for it.
@@ -166,6 +167,7 @@ struct Shape {
     /// Quoted.
     name: String,
     key: KeyKind,
+    zone: TimeZone,
     /// By [`Field`]: the column's name, if there is one.
     columns: [Option<String>; Field::ALL.len()],
     /// What our queries begin with; empty for the table that our schema describes.
@@ -179,6 +181,7 @@ impl UserTable {
         name: &TableName,
         quoted: String,
         key: KeyKind,
+        zone: TimeZone,
         column: impl Fn(Field) -> Option<String>,
     ) -> Self {
         let columns = Field::ALL.map(column);
@@ -205,6 +208,7 @@ impl UserTable {
         Self(Arc::new(Shape {
             name: quoted,
             key,
+            zone,
             columns,
             with,
         }))
@@ -213,6 +217,11 @@ impl UserTable {
     /// The kind of its primary key.
     pub fn key(&self) -> KeyKind {
         self.0.key
+    }
+
+    /// The zone of the project's times.
+    pub fn zone(&self) -> &TimeZone {
+        &self.0.zone
     }
 
     /// Whether the project has that column.

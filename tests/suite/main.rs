@@ -32,6 +32,7 @@ mod security;
 mod sessions;
 mod stop;
 mod throttle;
+mod time_zone;
 mod upkeep;
 mod user;
 mod user_models;

@@ -129,6 +129,12 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
             backend.escape_debug()
         )));
     }
+    let ahead = survey.sessions_ahead + survey.logins_ahead;
+    if ahead > 0 && matches!(settings.database.url, DatabaseUrl::Sqlite(_)) {
+        findings.push(warning(format!(
+            "{ahead} sessions or last logins are hours ahead of PORTCULLIS_TIME_ZONE: if Django has USE_TZ = False, set it to Django's TIME_ZONE"
+        )));
+    }
     if survey.locked_out > 0 {
         findings.push(warning(format!(
             "{} users cannot log in: their password is unusable, empty, or hashed with an unknown algorithm; they need a new one",
