@@ -24,7 +24,7 @@ pub mod users;
 pub use self::client::{Client, Device};
 pub use self::clock::Clock;
 pub use self::config::Config;
-pub use self::credentials::Credentials;
+pub use self::credentials::{Credentials, LoginWith};
 pub use self::error::AuthError;
 pub use self::keyring::{SessionKey, Storage, Token};
 
@@ -53,6 +53,8 @@ pub struct Auth {
     pub throttle: Throttle,
     /// The audit log.
     pub audit: Audit,
+    /// What people log in with.
+    pub login_with: LoginWith,
     database: Database,
     table: UserTable,
     clock: Clock,
@@ -98,6 +100,7 @@ impl Auth {
                 clock.clone(),
             ),
             audit,
+            login_with: config.login_with,
             database,
             table,
             clock,

@@ -11,15 +11,17 @@ pub mod event;
 pub mod requirements;
 mod schema_error;
 pub mod session;
+mod time_zone;
 pub mod token;
 pub mod upgraded_hash;
 pub mod user;
 mod user_id;
 mod user_table;
 
-pub use self::columns::Timestamp;
+pub use self::columns::{DjangoTime, Timestamp};
 pub use self::requirements::Requirements;
 pub use self::schema_error::SchemaError;
+pub use self::time_zone::TimeZone;
 pub use self::user_id::{KeyKind, UserId};
 pub use self::user_table::{Field, TableName, UserTable, parse_column};
 

@@ -33,6 +33,7 @@ impl Opened {
         let config = Config {
             secret_keys: settings.secret_keys.clone(),
             storage: settings.auth.storage,
+            login_with: settings.database.login_with,
             hasher: hashing
                 .hasher(&self.passwords)
                 .map_err(StartError::Hashing)?,

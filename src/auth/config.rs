@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::credentials::LoginWith;
 use super::keyring::Storage;
 use super::passwords::pool::Limits;
 use django_auth::SecretKeys;
@@ -13,6 +14,8 @@ pub struct Config {
     pub secret_keys: SecretKeys,
     /// How keys are kept in the database.
     pub storage: Storage,
+    /// What people log in with.
+    pub login_with: LoginWith,
     /// What makes new hashes.
     pub hasher: Hasher,
     /// Whether a login replaces an outdated hash.

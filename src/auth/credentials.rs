@@ -1,7 +1,48 @@
-//! A name and a password, as a client sent them.
+//! A name and a password, as a client sent them, and what the name is.
 
+use diesel::prelude::QueryResult;
 use django_auth::password::validation::MAX_PASSWORD_BYTES;
 use secrecy::SecretString;
+
+use crate::db::Connection;
+use crate::models::UserTable;
+use crate::models::user::User;
+
+/// What people log in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginWith {
+    /// The name.
+    Username,
+    /// The e-mail address.
+    Email,
+    /// The name or, if nobody has it, the address.
+    Either,
+}
+
+impl LoginWith {
+    /// Whether an address is taken.
+    pub fn takes_emails(self) -> bool {
+        self != Self::Username
+    }
+
+    /// The user whom `name` means. It asks as often for one whom there is not, so that
+    /// it costs the same.
+    pub(super) fn find(
+        self,
+        table: &UserTable,
+        conn: &mut Connection<'_>,
+        name: &str,
+    ) -> QueryResult<Option<User>> {
+        match self {
+            Self::Username => table.find_by_username(conn, name),
+            Self::Email => table.find_by_email(conn, name),
+            Self::Either => {
+                let by_email = table.find_by_email(conn, name)?;
+                Ok(table.find_by_username(conn, name)?.or(by_email))
+            }
+        }
+    }
+}
 
 /// What someone claims to be. Either part may be missing or unusable; such a login is
 /// refused like any other, after the same work.

@@ -199,10 +199,11 @@ impl Auth {
         client: &Client,
     ) -> Result<(Option<User>, Option<Assessment>), AuthError> {
         let (table, throttle) = (self.table.clone(), self.throttle.clone());
+        let login_with = self.login_with;
         let (name, client) = (credentials.username().map(str::to_owned), client.clone());
         let found = self.database.read(move |c| {
             let user = match &name {
-                Some(name) => table.find_by_username(c, name)?,
+                Some(name) => login_with.find(&table, c, name)?,
                 None => None,
             };
             let assessment = throttle.assess(c, user.as_ref(), name.as_deref(), &client)?;

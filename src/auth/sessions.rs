@@ -20,7 +20,7 @@ use super::keyring::{Keyring, SessionKey};
 use crate::db::{Connection, Database, LookUps};
 use crate::models::session::StoredSession;
 use crate::models::user::User;
-use crate::models::{self, KeyKind, RowKeys, Timestamp, UserId, UserTable};
+use crate::models::{self, DjangoTime, KeyKind, RowKeys, Timestamp, UserId, UserTable};
 use django_auth::{HashMatch, SessionAuthHash, SessionData};
 
 pub use self::claim::{Claim, MODEL_BACKEND, USER_ID};
@@ -77,6 +77,7 @@ impl Sessions {
             lifetime: Lifetime {
                 age: config.session_age,
                 idle: config.session_idle,
+                zone: table.zone().clone(),
             },
             rows: database.look_ups(models::session::find),
             owners: database.look_ups(move |c, ids| table.find_all(c, ids)),
@@ -103,7 +104,8 @@ impl Sessions {
         let keys = self.keyring.session_row_keys(key);
         let row_key = keys.key.clone();
         let row = self.rows.get(keys).await?;
-        let Some(row) = row.filter(|row| row.expires > Timestamp::new(now)) else {
+        let end = |row: &StoredSession| self.lifetime.zone.earliest(row.expires);
+        let Some(row) = row.filter(|row| end(row) > Timestamp::new(now)) else {
             return Ok(None);
         };
         let Ok(data) = self.codec.decode(&row.data) else {
@@ -115,7 +117,8 @@ impl Sessions {
             self.database
                 .write(move |c| models::session::replace_key(c, &row.key, &row_key))
                 .await?;
-        } else if let Some(end) = self.lifetime.extended(&data, row.expires, now) {
+        } else if let Some(end) = self.lifetime.extended(&data, end(&row), now) {
+            let end = self.lifetime.zone.to_django(end);
             self.database
                 .write(move |c| models::session::put_off_expiry(c, &row.key, end))
                 .await?;
@@ -235,8 +238,9 @@ impl Sessions {
     ) -> QueryResult<Option<SessionData>> {
         let keys = [self.keyring.session_row_keys(key)];
         let row = models::session::find(conn, &keys)?.pop().flatten();
+        let end = |row: &StoredSession| self.lifetime.zone.earliest(row.expires);
         // As in Django, a row that has expired is left to `clearsessions`.
-        let Some(row) = row.filter(|row| row.expires > self.clock.timestamp()) else {
+        let Some(row) = row.filter(|row| end(row) > self.clock.timestamp()) else {
             return Ok(None);
         };
         if self.delete_row(conn, key)? == 0 {
@@ -284,9 +288,10 @@ impl Sessions {
     }
 
     /// The columns of a session that is stored now.
-    fn encode(&self, data: &SessionData) -> (String, Timestamp) {
+    fn encode(&self, data: &SessionData) -> (String, DjangoTime) {
         let now = self.clock.now();
         let text = self.codec.encode(data, now.timestamp());
-        (text, self.lifetime.end(data, now))
+        let end = self.lifetime.end(data, now);
+        (text, self.lifetime.zone.to_django(end))
     }
 }

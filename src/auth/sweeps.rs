@@ -14,7 +14,7 @@ type Sweep = fn(&Auth, &mut Connection<'_>, limit: i64) -> QueryResult<usize>;
 
 /// What each round of [`Auth::sweep`] does.
 const SWEEPS: &[Sweep] = &[
-    |auth, c, limit| session::delete_expired(c, auth.clock.timestamp(), limit),
+    |auth, c, limit| session::delete_expired(c, auth.table.zone(), auth.clock.timestamp(), limit),
     |auth, c, limit| auth.throttle.delete_expired(c, limit),
     |auth, c, limit| auth.throttle.delete_surplus(c, limit),
     |auth, c, limit| auth.throttle.delete_old_clients(c, limit),
@@ -58,10 +58,10 @@ impl Auth {
     pub async fn clear_sessions(&self) -> Result<usize, AuthError> {
         let mut total = 0;
         loop {
-            let now = self.clock.timestamp();
+            let (zone, now) = (self.table.zone().clone(), self.clock.timestamp());
             let deleting = self
                 .database
-                .write(move |c| session::delete_expired(c, now, BATCH));
+                .write(move |c| session::delete_expired(c, &zone, now, BATCH));
             let deleted = deleting.await?;
             total += deleted;
             if is_last_batch(deleted) {

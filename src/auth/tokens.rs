@@ -12,7 +12,7 @@ use super::keyring::{Keyring, Token};
 use crate::db::{Connection, Database, LookUps};
 use crate::models::token::Owner;
 use crate::models::user::User;
-use crate::models::{self, KeyKind, RowKeys, UserId, UserTable};
+use crate::models::{self, KeyKind, RowKeys, TimeZone, UserId, UserTable};
 
 /// Logins that try again when others take the token from under them.
 const TRIES: usize = 3;
@@ -24,6 +24,7 @@ pub struct Tokens {
     audit: Audit,
     keyring: Keyring,
     clock: Clock,
+    zone: TimeZone,
     owners: LookUps<RowKeys, Owner>,
     /// Of the user table.
     key: KeyKind,
@@ -40,6 +41,7 @@ impl Tokens {
         let (key, table) = (table.key(), table.clone());
         Self {
             key,
+            zone: table.zone().clone(),
             owners: database.look_ups(move |c, keys| models::token::find_owners(c, &table, keys)),
             database,
             audit,
@@ -118,7 +120,7 @@ impl Tokens {
         user: &UserId,
     ) -> QueryResult<Token> {
         for _ in 0..TRIES {
-            let now = self.clock.timestamp();
+            let now = self.zone.to_django(self.clock.timestamp());
             let old = models::token::find_key_for_update(conn, user)?;
             if let Some(key) = &old
                 && let Some(token) = self.recover(conn, user, key)?

@@ -151,6 +151,28 @@ pub fn has_django(connection: &mut Connection<'_>) -> QueryResult<bool> {
     Ok(table(connection, "\"django_migrations\"")?.is_some())
 }
 
+/// Whether an index of all rows begins with that column, whatever its case: with
+/// `upper(…)` on PostgreSQL, by `NOCASE` on SQLite.
+pub fn has_index_without_case(
+    connection: &mut Connection<'_>,
+    quoted: &str,
+    column: &str,
+) -> QueryResult<bool> {
+    let plain = match connection {
+        Connection::Sqlite(_) => quoted.trim_matches('"'),
+        Connection::Postgres(_) => quoted,
+    };
+    let query = match connection {
+        Connection::Sqlite(_) => sqlite::INDEX_WITHOUT_CASE,
+        Connection::Postgres(_) => postgres::INDEX_WITHOUT_CASE,
+    };
+    let found: Vec<Named> = on!(connection, c => diesel::sql_query(query)
+        .bind::<Text, _>(plain)
+        .bind::<Text, _>(column)
+        .load(c))?;
+    Ok(!found.is_empty())
+}
+
 /// The values of a column of text, up to a number of rows.
 pub(super) fn texts(connection: &mut Connection<'_>, query: &str) -> QueryResult<Vec<String>> {
     let rows: Vec<Named> = on!(connection, c => diesel::sql_query(query).load(c))?;
@@ -174,6 +196,9 @@ mod sqlite {
             WHERE list.\"unique\" AND NOT list.partial GROUP BY list.name HAVING count(*) = 1";
     pub(super) const REFERENCES: &str =
         "SELECT \"from\" AS \"column\", \"table\" FROM pragma_foreign_key_list(?)";
+    pub(super) const INDEX_WITHOUT_CASE: &str = "SELECT list.name \
+        FROM pragma_index_list(?) AS list, pragma_index_xinfo(list.name) AS part \
+        WHERE NOT list.partial AND part.seqno = 0 AND part.name = ? AND part.coll = 'NOCASE'";
     pub(super) const TABLES_WITH: &str = "SELECT schema.name FROM sqlite_schema AS schema \
         WHERE schema.type = 'table' \
             AND EXISTS (SELECT 1 FROM pragma_table_info(schema.name) WHERE name = ?) \
@@ -197,6 +222,11 @@ mod postgres {
             c.confrelid::regclass::text AS \"table\" \
         FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] \
         WHERE c.conrelid = to_regclass($1) AND c.contype = 'f' AND cardinality(c.conkey) = 1";
+    pub(super) const INDEX_WITHOUT_CASE: &str = "SELECT indexrelid::regclass::text AS name \
+        FROM pg_index \
+        WHERE indrelid = to_regclass($1) AND indisvalid AND indpred IS NULL \
+            AND replace(pg_get_indexdef(indexrelid, 1, true), '::text', '') \
+                = 'upper(' || quote_ident($2) || ')'";
     pub(super) const TABLES_WITH: &str = "SELECT c.oid::regclass::text AS name \
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
         WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' \

@@ -85,16 +85,53 @@ impl Timestamp {
         self.0.format(format).to_string()
     }
 
+    /// Reads any text that Django reads; without an offset it is UTC.
+    pub fn from_django_text(text: &str) -> Option<Self> {
+        DjangoTime::from_text(text).map(|time| time.moment.unwrap_or(Self(time.clock)))
+    }
+}
+
+/// A time in a table of Django's: what its clock shows, and which moment that is. Where
+/// only the clock is known, a [`TimeZone`](super::TimeZone) says the rest.
+#[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql_types::Timestamp)]
+pub struct DjangoTime {
+    pub(super) clock: NaiveDateTime,
+    pub(super) moment: Option<Timestamp>,
+}
+
+impl DjangoTime {
+    /// A moment, and what the clock shows then.
+    pub(super) fn new(clock: NaiveDateTime, moment: Timestamp) -> Self {
+        let moment = Some(moment);
+        Self { clock, moment }
+    }
+
+    /// Django's text of what the clock shows.
+    pub fn to_text(self) -> String {
+        Timestamp(self.clock).to_django_text()
+    }
+
     /// Reads any text that Django reads: a date, or a date and a time with `T` or a
     /// space, up to nine digits of fraction, and an offset or none. Of the years that
     /// Python has: SQLite compares texts, and only theirs sort.
-    pub fn from_django_text(text: &str) -> Option<Self> {
-        Self::of_any_year(text).filter(|time| (1..=9999).contains(&time.0.year()))
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::of_any_year(text).filter(|time| (1..=9999).contains(&time.clock.year()))
     }
 
     fn of_any_year(text: &str) -> Option<Self> {
         let text = text.trim();
-        let text = text.strip_suffix('Z').unwrap_or(text);
+        let (text, is_utc) = match text.strip_suffix('Z') {
+            Some(text) => (text, true),
+            None => (text, false),
+        };
+        let of_clock = |time: NaiveDateTime| {
+            let time = Timestamp::new(time.and_utc());
+            Self {
+                clock: time.0,
+                moment: is_utc.then_some(time),
+            }
+        };
         for format in [
             // Django's own format first.
             "%Y-%m-%d %H:%M:%S%.f",
@@ -102,16 +139,64 @@ impl Timestamp {
             "%Y-%m-%d %H:%M",
         ] {
             if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
-                return Some(Self::new(time.and_utc()));
+                return Some(of_clock(time));
             }
         }
         for format in ["%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%:z"] {
             if let Ok(time) = DateTime::parse_from_str(text, format) {
-                return Some(Self::new(time.to_utc()));
+                let moment = Timestamp::new(time.to_utc());
+                return Some(Self::new(moment.0, moment));
             }
         }
         let date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-        Some(Self(date.and_hms_opt(0, 0, 0)?))
+        Some(of_clock(date.and_hms_opt(0, 0, 0)?))
+    }
+}
+
+impl FromSql<sql_types::Timestamp, Sqlite> for DjangoTime {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        let text = <String as FromSql<sql_types::Text, Sqlite>>::from_sql(value)?;
+        Self::from_text(&text).ok_or_else(|| "not a date that Django writes".into())
+    }
+}
+
+impl FromSql<sql_types::Timestamp, Pg> for DjangoTime {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let moment = <Timestamp as FromSql<sql_types::Timestamp, Pg>>::from_sql(value)?;
+        Ok(Self::new(moment.0, moment))
+    }
+}
+
+impl ToSql<sql_types::Timestamp, Sqlite> for DjangoTime {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.to_text());
+        Ok(IsNull::No)
+    }
+}
+
+impl ToSql<sql_types::Timestamp, Pg> for DjangoTime {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        let time = self.moment.as_ref().map_or(&self.clock, |moment| &moment.0);
+        <NaiveDateTime as ToSql<sql_types::Timestamp, Pg>>::to_sql(time, &mut out.reborrow())
+    }
+}
+
+/// A time that may be unreadable: SQLite stores what it is given.
+#[derive(Debug, FromSqlRow)]
+pub struct MaybeTime(Option<DjangoTime>);
+
+impl<DB: Backend> FromSql<sql_types::Timestamp, DB> for MaybeTime
+where
+    DjangoTime: FromSql<sql_types::Timestamp, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(DjangoTime::from_sql(value).ok()))
+    }
+}
+
+impl From<MaybeTime> for Option<DjangoTime> {
+    fn from(time: MaybeTime) -> Self {
+        time.0
     }
 }
 

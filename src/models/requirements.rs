@@ -1,11 +1,14 @@
 //! What our queries rely on, held against the database at the start: which tables there
 //! are, which columns of which types, and to whom the tokens belong.
 
+mod types;
+
 use diesel::prelude::QueryResult;
 
+use self::types::{fits, is_name, kind_of};
 use super::schema_error::SchemaError;
-use super::user_id::KeyKind;
-use super::user_table::{Field, TableName, UserTable};
+use super::time_zone::TimeZone;
+use super::user_table::{About, Field, TableName, UserTable};
 use crate::db::Connection;
 use crate::db::inspect::{self, Table};
 
@@ -34,6 +37,10 @@ pub struct Requirements {
     pub users: TableName,
     /// `PORTCULLIS_USERNAME_COLUMN`.
     pub username: String,
+    /// Whether people may log in with their address.
+    pub by_email: bool,
+    /// `PORTCULLIS_TIME_ZONE`.
+    pub zone: TimeZone,
 }
 
 type Checked<T> = QueryResult<Result<T, SchemaError>>;
@@ -174,15 +181,24 @@ impl Requirements {
             });
         }
         let column = |field: Field| columns.get(field as usize).cloned().flatten();
-        let has_unique_names = found.unique.contains(&self.username);
-        Ok(UserTable::new(
-            &self.users,
-            quoted,
-            kind,
-            has_unique_names,
+        let about = About {
+            key: kind,
+            zone: self.zone.clone(),
+            has_unique_names: found.unique.contains(&self.username),
             holds_unicode,
-            column,
-        ))
+        };
+        self.check_email(UserTable::new(&self.users, quoted, about, column))
+    }
+
+    fn check_email(&self, users: UserTable) -> Result<UserTable, SchemaError> {
+        if self.by_email && !users.has(Field::Email) {
+            return Err(SchemaError::NoColumn {
+                table: self.users.to_string(),
+                column: "email".to_owned(),
+                advice: "without addresses PORTCULLIS_LOGIN_WITH can only be username".to_owned(),
+            });
+        }
+        Ok(users)
     }
 }
 
@@ -199,36 +215,4 @@ fn has_column(
         column: column.to_owned(),
         advice: advice(),
     })
-}
-
-/// PostgreSQL's names of types, then those that Django uses on SQLite, which has no
-/// types of its own.
-fn kind_of(data_type: &str) -> Option<KeyKind> {
-    let is_text = |data_type: &str| data_type.starts_with("varchar") || data_type == "text";
-    match data_type {
-        "uuid" | "char(32)" => Some(KeyKind::Uuid),
-        "citext" => Some(KeyKind::Text),
-        text if is_text(text) => Some(KeyKind::Text),
-        number if number.contains("int") && number != "interval" => Some(KeyKind::Integer),
-        _ => None,
-    }
-}
-
-fn is_name(field: Field) -> bool {
-    matches!(field, Field::FirstName | Field::LastName | Field::Email)
-}
-
-/// Whether our queries may fit a column of that type. Only what cannot work is refused:
-/// PostgreSQL's types, as SQLite's say nothing of the rows.
-fn fits(field: Field, data_type: &str) -> bool {
-    let others: &[&str] = match field {
-        Field::Id => return true,
-        Field::Password | Field::Username => &["bool", "timestamptz", "bytea", "jsonb", "uuid"],
-        _ if is_name(field) => &["bool", "timestamptz", "bytea", "json", "jsonb", "uuid"],
-        Field::IsActive | Field::IsStaff | Field::IsSuperuser => {
-            &["int2", "int4", "int8", "varchar", "text", "bpchar"]
-        }
-        _ => &["date", "varchar", "text", "int4", "int8"],
-    };
-    !others.contains(&data_type)
 }

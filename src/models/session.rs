@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::{RowKeys, Timestamp};
+use super::columns::MaybeTime;
+use super::{DjangoTime, RowKeys, TimeZone, Timestamp};
 use crate::db::{Connection, cached, on, readable};
 use crate::schema::django_session;
 
@@ -20,7 +21,7 @@ pub struct StoredSession {
     pub data: String,
     /// When it ends.
     #[diesel(column_name = expire_date)]
-    pub expires: Timestamp,
+    pub expires: DjangoTime,
 }
 
 /// The rows with one or several keys. A macro, since the type differs between backends.
@@ -67,7 +68,7 @@ pub fn create(
     conn: &mut Connection<'_>,
     key: &str,
     data: &str,
-    expires: Timestamp,
+    expires: DjangoTime,
 ) -> QueryResult<()> {
     on!(conn, c => diesel::insert_into(django_session::table)
         .values((
@@ -85,7 +86,7 @@ pub fn update(
     conn: &mut Connection<'_>,
     key: &str,
     data: &str,
-    expires: Timestamp,
+    expires: DjangoTime,
 ) -> QueryResult<bool> {
     let updated = on!(conn, c => diesel::update(django_session::table)
         .filter(django_session::session_key.eq(key))
@@ -117,7 +118,7 @@ pub fn replace_data(
 pub fn put_off_expiry(
     conn: &mut Connection<'_>,
     key: &str,
-    expires: Timestamp,
+    expires: DjangoTime,
 ) -> QueryResult<bool> {
     let updated = on!(conn, c => cached(diesel::update(django_session::table)
         .filter(django_session::session_key.eq(key))
@@ -143,13 +144,25 @@ pub fn delete(conn: &mut Connection<'_>, key: &str) -> QueryResult<usize> {
         .execute(c))
 }
 
-/// Deletes sessions that have expired, `limit` at most; how many rows went.
-pub fn delete_expired(conn: &mut Connection<'_>, now: Timestamp, limit: i64) -> QueryResult<usize> {
-    let keys: Vec<String> = on!(conn, c => django_session::table
-        .filter(django_session::expire_date.lt(now))
-        .select(django_session::session_key)
+/// Deletes sessions that have expired, whichever moment was meant, `limit` at most; how
+/// many rows went.
+pub fn delete_expired(
+    conn: &mut Connection<'_>,
+    zone: &TimeZone,
+    now: Timestamp,
+    limit: i64,
+) -> QueryResult<usize> {
+    let found: Vec<(String, MaybeTime)> = on!(conn, c => django_session::table
+        .filter(django_session::expire_date.lt(zone.over_before(now)))
+        .select((django_session::session_key, django_session::expire_date))
         .limit(limit)
         .load(c))?;
+    // A text with an offset does not compare with those that have none.
+    let is_over = |time: Option<DjangoTime>| time.is_none_or(|time| zone.latest(time) < now);
+    let over = found
+        .into_iter()
+        .filter_map(|(key, time)| is_over(time.into()).then_some(key));
+    let keys: Vec<String> = over.collect();
     on!(conn, c => diesel::delete(django_session::table)
         .filter(django_session::session_key.eq_any(&keys))
         .execute(c))
@@ -180,10 +193,28 @@ pub fn find_plaintext(conn: &mut Connection<'_>, limit: i64) -> QueryResult<Vec<
         .load(c))
 }
 
-/// How many sessions have expired.
-pub fn count_expired(conn: &mut Connection<'_>, now: Timestamp) -> QueryResult<i64> {
+/// How many sessions have expired, whichever moment was meant.
+pub fn count_expired(
+    conn: &mut Connection<'_>,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> QueryResult<i64> {
     on!(conn, c => django_session::table
-        .filter(django_session::expire_date.le(now))
+        .filter(django_session::expire_date.lt(zone.over_before(now)))
+        .count()
+        .get_result(c))
+}
+
+/// How many sessions end between these times.
+pub fn count_ending(
+    conn: &mut Connection<'_>,
+    zone: &TimeZone,
+    times: [Timestamp; 2],
+) -> QueryResult<i64> {
+    let [from, to] = times.map(|moment| zone.to_django(moment));
+    on!(conn, c => django_session::table
+        .filter(django_session::expire_date.gt(from))
+        .filter(django_session::expire_date.lt(to))
         .count()
         .get_result(c))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use diesel::prelude::*;
 
 use super::user::User;
-use super::{RowKeys, Timestamp, UserId, UserTable};
+use super::{DjangoTime, RowKeys, UserId, UserTable};
 use crate::db::{Connection, on, readable};
 use crate::schema::{accounts_customuser, authtoken_token};
 
@@ -98,7 +98,7 @@ pub fn create(
     conn: &mut Connection<'_>,
     user: &UserId,
     key: &str,
-    now: Timestamp,
+    now: DjangoTime,
 ) -> QueryResult<bool> {
     let inserted = on!(conn, c => diesel::insert_into(authtoken_token::table)
         .values((
@@ -116,7 +116,7 @@ pub fn replace_key(
     conn: &mut Connection<'_>,
     old: &str,
     new: &str,
-    created: Option<Timestamp>,
+    created: Option<DjangoTime>,
 ) -> QueryResult<bool> {
     let updated = on!(conn, c => diesel::update(authtoken_token::table)
         .filter(authtoken_token::key.eq(old))

@@ -1,6 +1,7 @@
 //! The project's users: Django's `CustomUser(AbstractUser)`, or whatever its user model
 //! is. See [`UserTable`].
 
+mod email;
 mod statements;
 
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use self::statements::{Insert, Name, Unchanged, Update, Value};
 use super::columns::{Flag, MaybeText};
 use super::user_id::AnyKey;
 use super::user_table::{Field, UserTable};
-use super::{Timestamp, UserId};
+use super::{DjangoTime, Timestamp, UserId};
 use crate::db::{Connection, cached, on, readable};
 use crate::schema::accounts_customuser;
 
@@ -147,8 +148,23 @@ impl UserTable {
         let query = accounts_customuser::table
             .filter(accounts_customuser::id.eq(id))
             .select(accounts_customuser::last_login);
-        let found = on!(conn, c => self.query(query).get_result::<Option<Timestamp>>(c));
-        Ok(readable(found)?.flatten())
+        let found = on!(conn, c => self.query(query).get_result::<Option<DjangoTime>>(c));
+        let last_login = readable(found)?.flatten();
+        Ok(last_login.map(|time| self.zone().earliest(time)))
+    }
+
+    /// How many users logged in between these times.
+    pub fn count_logged_in(
+        &self,
+        conn: &mut Connection<'_>,
+        times: [Timestamp; 2],
+    ) -> QueryResult<i64> {
+        let [from, to] = times.map(|moment| self.zone().to_django(moment));
+        let query = accounts_customuser::table
+            .filter(accounts_customuser::last_login.gt(from))
+            .filter(accounts_customuser::last_login.lt(to))
+            .count();
+        on!(conn, c => self.query(query).get_result(c))
     }
 
     /// How many users there are.
@@ -171,7 +187,10 @@ impl UserTable {
                 (Field::Email, Value::Text(user.email)),
                 (Field::IsStaff, Value::Flag(user.is_staff)),
                 (Field::IsActive, Value::Flag(user.is_active)),
-                (Field::DateJoined, Value::Time(user.date_joined)),
+                (
+                    Field::DateJoined,
+                    Value::Time(self.zone().to_django(user.date_joined)),
+                ),
             ],
         );
         if self.find_by_username(conn, user.username)?.is_some() {
@@ -192,7 +211,7 @@ impl UserTable {
         upgraded: Option<&str>,
     ) -> QueryResult<bool> {
         let changes = [
-            last_login.map(|at| (Field::LastLogin, Value::Time(at))),
+            last_login.map(|at| (Field::LastLogin, Value::Time(self.zone().to_django(at)))),
             upgraded.map(|encoded| (Field::Password, Value::Text(encoded))),
         ];
         let update = Update::new(self, &user.id, changes.into_iter().flatten());

@@ -11,6 +11,7 @@ use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::RunQueryDsl;
 
+use super::time_zone::TimeZone;
 use super::user_id::KeyKind;
 
 /// The name that our schema has for it.
@@ -165,14 +166,23 @@ pub struct UserTable(Arc<Shape>);
 struct Shape {
     /// Quoted.
     name: String,
-    key: KeyKind,
+    about: About,
     /// By [`Field`]: the column's name, if there is one.
     columns: [Option<String>; Field::ALL.len()],
-    has_unique_names: bool,
-    /// Whether the database takes any letters.
-    holds_unicode: bool,
     /// What our queries begin with; empty for the table that our schema describes.
     with: String,
+}
+
+/// What else was found, or is set, about a user table.
+pub(super) struct About {
+    /// The kind of its primary key.
+    pub(super) key: KeyKind,
+    /// In which its times are, on SQLite.
+    pub(super) zone: TimeZone,
+    /// Whether no two users have one name.
+    pub(super) has_unique_names: bool,
+    /// Whether the database takes any letters.
+    pub(super) holds_unicode: bool,
 }
 
 impl UserTable {
@@ -181,9 +191,7 @@ impl UserTable {
     pub(super) fn new(
         name: &TableName,
         quoted: String,
-        key: KeyKind,
-        has_unique_names: bool,
-        holds_unicode: bool,
+        about: About,
         column: impl Fn(Field) -> Option<String>,
     ) -> Self {
         let columns = Field::ALL.map(column);
@@ -209,17 +217,20 @@ impl UserTable {
         };
         Self(Arc::new(Shape {
             name: quoted,
-            key,
-            holds_unicode,
+            about,
             columns,
-            has_unique_names,
             with,
         }))
     }
 
     /// The kind of its primary key.
     pub fn key(&self) -> KeyKind {
-        self.0.key
+        self.0.about.key
+    }
+
+    /// The zone of the project's times.
+    pub fn zone(&self) -> &TimeZone {
+        &self.0.about.zone
     }
 
     /// Whether the project has that column.
@@ -229,12 +240,12 @@ impl UserTable {
 
     /// Whether the database keeps names apart.
     pub fn has_unique_names(&self) -> bool {
-        self.0.has_unique_names
+        self.0.about.has_unique_names
     }
 
     /// Whether the database could compare that name.
     pub(super) fn may_hold(&self, name: &str) -> bool {
-        self.0.holds_unicode || name.is_ascii()
+        self.0.about.holds_unicode || name.is_ascii()
     }
 
     pub(super) fn quoted(&self) -> &str {

@@ -316,6 +316,8 @@ fn what_cannot_be_set_stops_the_start_with_one_line() {
         ("PORTCULLIS_STORAGE", "open"),
         ("PORTCULLIS_USER_TABLE", "a b"),
         ("PORTCULLIS_USER_TABLE", "schema.table"),
+        ("PORTCULLIS_LOGIN_WITH", "phone"),
+        ("PORTCULLIS_TIME_ZONE", "Asia/Nowhere"),
         ("PORTCULLIS_PASSWORD_HASHER", "md5"),
         ("PORTCULLIS_PASSWORD_COST", "3"),
         ("PORTCULLIS_PASSWORD_COST", "many"),

@@ -2,6 +2,7 @@
 //! security policy, labels, CSRF tokens, contrast.
 
 use askama::Template;
+use portcullis::auth::LoginWith;
 use portcullis::http::response::pages::{
     AccountPage, ErrorPage, LoginPage, Problem, SignedOutPage, TokenView,
 };
@@ -13,6 +14,7 @@ fn login<'a>(text: &'a str, problem: Option<Problem<'a>>) -> String {
     LoginPage {
         csrf_token: text,
         next: text,
+        login_with: LoginWith::Either,
         username: text,
         problem,
     }

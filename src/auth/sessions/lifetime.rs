@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use serde_json::Value;
 
-use crate::models::Timestamp;
+use crate::models::{DjangoTime, TimeZone, Timestamp};
 use django_auth::SessionData;
 
 /// The Unix time at which a session ends; only while there is an idle limit.
@@ -18,11 +18,13 @@ const ENDS: &str = "_portcullis_ends";
 /// Django's `set_expiry`: seconds without use, 0 until the browser is closed, or a date.
 const EXPIRY: &str = "_session_expiry";
 
-/// `PORTCULLIS_SESSION_AGE` and `PORTCULLIS_SESSION_IDLE`.
-#[derive(Debug, Clone, Copy)]
+/// `PORTCULLIS_SESSION_AGE`, `PORTCULLIS_SESSION_IDLE` and `PORTCULLIS_TIME_ZONE`.
+#[derive(Debug, Clone)]
 pub(super) struct Lifetime {
     pub(super) age: Duration,
     pub(super) idle: Option<Duration>,
+    /// Of what Django wrote without an offset.
+    pub(super) zone: TimeZone,
 }
 
 impl Lifetime {
@@ -46,7 +48,10 @@ impl Lifetime {
     /// The end that a Django project set for this session.
     fn expiry(&self, data: &SessionData, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match data.get(EXPIRY)? {
-            Value::String(date) => Timestamp::from_django_text(&date).map(Timestamp::to_utc),
+            Value::String(date) => {
+                let date = DjangoTime::from_text(&date)?;
+                Some(self.zone.earliest(date).to_utc())
+            }
             seconds => {
                 let seconds = seconds.as_i64().filter(|seconds| *seconds != 0)?;
                 now.checked_add_signed(TimeDelta::try_seconds(seconds)?)

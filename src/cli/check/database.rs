@@ -5,7 +5,7 @@ use crate::app::{Opened, StartError};
 use crate::auth::survey::Survey;
 use crate::auth::{Clock, Storage};
 use crate::cli::error::CliError;
-use crate::db::{Database, inspect, look};
+use crate::db::{Database, DatabaseUrl, inspect, look};
 use crate::models::UserTable;
 use crate::settings::Settings;
 
@@ -46,6 +46,7 @@ pub(super) async fn findings(
         (Ok(_), Ok(found)) => found,
     };
     findings.extend(names_finding(&users, &requirements.username));
+    findings.extend(missing_index(&database, settings).await?);
     let auth = Opened {
         database,
         users,
@@ -85,6 +86,28 @@ fn names_finding(users: &UserTable, column: &str) -> Option<Finding> {
     })
 }
 
+/// Without it each login reads all users.
+async fn missing_index(
+    database: &Database,
+    settings: &Settings,
+) -> Result<Option<Finding>, CliError> {
+    if !settings.database.login_with.takes_emails() {
+        return Ok(None);
+    }
+    let table = settings.database.user_table.quoted();
+    let quoted = table.clone();
+    let has_index = database.read(move |c| inspect::has_index_without_case(c, &quoted, "email"));
+    let what = match settings.database.url {
+        DatabaseUrl::Sqlite(_) => "email COLLATE NOCASE",
+        DatabaseUrl::Postgres(_) => "upper(email)",
+    };
+    Ok((!has_index.await?).then(|| {
+        warning(format!(
+            "PORTCULLIS_LOGIN_WITH takes e-mail addresses, and no index finds them: each login reads all users; CREATE INDEX portcullis_email ON {table} ({what})"
+        ))
+    }))
+}
+
 fn print_survey(survey: &Survey) {
     for (kind, count) in &survey.hashes {
         println!("  {count:>9} passwords: {kind}");
@@ -120,31 +143,19 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
             backend.escape_debug()
         )));
     }
+    let ahead = survey.sessions_ahead + survey.logins_ahead;
+    if ahead > 0 && matches!(settings.database.url, DatabaseUrl::Sqlite(_)) {
+        findings.push(warning(format!(
+            "{ahead} sessions or last logins are hours ahead of PORTCULLIS_TIME_ZONE: if Django has USE_TZ = False, set it to Django's TIME_ZONE"
+        )));
+    }
     if survey.locked_out > 0 {
         findings.push(warning(format!(
             "{} users cannot log in: their password is unusable, empty, or hashed with an unknown algorithm; they need a new one",
             survey.locked_out
         )));
     }
-    for (names, what) in [
-        (
-            &survey.shared_names,
-            "belong to several users, who all cannot log in",
-        ),
-        (
-            &survey.names_by_case,
-            "have spellings that differ only by case: people will mix them up",
-        ),
-    ] {
-        if !names.is_empty() {
-            let some: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
-            findings.push(warning(format!(
-                "{} names, such as {}, {what}",
-                names.len(),
-                some.join(", ").escape_debug()
-            )));
-        }
-    }
+    findings.extend(name_findings(survey));
     let plaintext = survey.plaintext_tokens + survey.plaintext_sessions;
     if plaintext > 0 && settings.auth.storage == Storage::Sealed {
         findings.push(warning(format!(
@@ -156,6 +167,32 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
         findings.push(warning(format!(
             "{tokens} tokens and {sessions} sessions are sealed, which Django cannot read: `portcullis unseal` makes the tokens plaintext; sessions become so when they are used here"
         )));
+    }
+    findings
+}
+
+fn name_findings(survey: &Survey) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (names, what) in [
+        (
+            &survey.shared_names,
+            "names, such as {}, belong to several users, who all cannot log in",
+        ),
+        (
+            &survey.names_by_case,
+            "names, such as {}, have spellings that differ only by case: people will mix them up",
+        ),
+        (
+            &survey.shared_emails,
+            "e-mail addresses, such as {}, belong to several active users: nobody can log in with them",
+        ),
+    ] {
+        if !names.is_empty() {
+            let some: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+            let some = some.join(", ").escape_debug().to_string();
+            let what = what.replace("{}", &some);
+            findings.push(warning(format!("{} {what}", names.len())));
+        }
     }
     findings
 }

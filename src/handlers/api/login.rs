@@ -17,7 +17,7 @@ pub async fn submit_login(
     client: Client,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let credentials = body.credentials()?;
+    let credentials = body.credentials(auth.login_with)?;
     let login = auth
         .log_in(&credentials, session.key().cloned(), &client)
         .await?;

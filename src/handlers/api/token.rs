@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
-use crate::auth::{Auth, AuthError, Client, Credentials};
+use crate::auth::{Auth, AuthError, Client, Credentials, LoginWith};
 use crate::http::request::body::Body;
 use crate::http::response::error::ApiError;
 use crate::http::response::json;
@@ -17,7 +17,7 @@ pub async fn obtain_token(
     client: Client,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let credentials = validate(&body)?;
+    let credentials = validate(&body, auth.login_with)?;
     match auth.obtain_token(&credentials, &client).await {
         Ok(token) => Ok(json::ok(&json!({"token": token.expose()}))),
         Err(AuthError::InvalidCredentials) => Err(non_field_error(BAD_LOGIN)),
@@ -29,7 +29,7 @@ fn non_field_error(message: &str) -> ApiError {
     ApiError::BadRequest(json!({"non_field_errors": [message]}))
 }
 
-fn validate(body: &Body) -> Result<Credentials, ApiError> {
+fn validate(body: &Body, login_with: LoginWith) -> Result<Credentials, ApiError> {
     let kind = match body {
         Body::Form(_) | Body::Json(Value::Object(_)) => None,
         Body::Json(Value::Null) => return Err(non_field_error("No data provided")),
@@ -43,7 +43,7 @@ fn validate(body: &Body) -> Result<Credentials, ApiError> {
         let reason = format!("Invalid data. Expected a dictionary, but got {kind}.");
         return Err(non_field_error(&reason));
     }
-    let username = char_field(body.get("username"), true);
+    let username = char_field(body.name(login_with), true);
     let password = char_field(body.get("password"), false);
     match (username, password) {
         (Ok(username), Ok(password)) => Ok(Credentials::new(Some(username), Some(password))),

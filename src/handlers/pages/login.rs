@@ -3,8 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::auth::{Auth, AuthError, Client};
+use crate::auth::{Auth, AuthError, Client, LoginWith};
 use crate::http::request::body::Body;
 use crate::http::request::current_user::CurrentUser;
 use crate::http::request::next_path::NextPath;
@@ -12,7 +13,6 @@ use crate::http::response::error::ApiError;
 use crate::http::response::pages::{LoginPage, Problem, html, see_other};
 use crate::http::session::browser_session::BrowserSession;
 
-const WRONG: Problem<'_> = Problem::Wrong("The username or the password is not right.");
 const TOO_OLD: Problem<'_> = Problem::TooOld(
     "This page was too old, or cookies are switched off: please enter your password again.",
 );
@@ -26,11 +26,12 @@ pub struct LoginQuery {
 
 /// `GET /login/`: the form, also for a user who is logged in and wants to be another.
 pub async fn show_login(
+    auth: web::Data<Auth>,
     session: BrowserSession,
     query: Option<web::Query<LoginQuery>>,
 ) -> HttpResponse {
     let next = NextPath::parse(query.as_ref().map_or("", |query| &query.next));
-    form(StatusCode::OK, &session, &next, "", None)
+    form(StatusCode::OK, &auth, &session, &next, None)
 }
 
 /// `POST /login/` from the form: on to `next`, or the form again with one error for all.
@@ -40,7 +41,7 @@ pub async fn submit_login(
     client: Client,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let credentials = body.credentials()?;
+    let credentials = body.credentials(auth.login_with)?;
     let next = NextPath::parse(body.text("next").unwrap_or_default());
     let login = auth
         .log_in(&credentials, session.key().cloned(), &client)
@@ -48,9 +49,15 @@ pub async fn submit_login(
     match login {
         Ok(login) => Ok(session.start(see_other(next.or_default()), &login, &client)),
         Err(AuthError::InvalidCredentials) => {
-            let username = body.text("username").unwrap_or_default();
-            let status = StatusCode::BAD_REQUEST;
-            Ok(form(status, &session, &next, username, Some(WRONG)))
+            let typed = body.name(auth.login_with).and_then(Value::as_str);
+            let error = (typed.unwrap_or_default(), wrong(auth.login_with));
+            Ok(form(
+                StatusCode::BAD_REQUEST,
+                &auth,
+                &session,
+                &next,
+                Some(error),
+            ))
         }
         Err(error) => Err(error.into()),
     }
@@ -64,7 +71,7 @@ pub async fn renew_form(
     session: BrowserSession,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let credentials = body.credentials()?;
+    let credentials = body.credentials(auth.login_with)?;
     let next = NextPath::parse(body.text("next").unwrap_or_default());
     let user = user.filter(|user| user.token().is_none());
     if let (Some(user), Some(name)) = (user, credentials.username()) {
@@ -74,24 +81,34 @@ pub async fn renew_form(
             return Ok(see_other(next.or_default()));
         }
     }
-    let username = body.text("username").unwrap_or_default();
-    let status = StatusCode::FORBIDDEN;
-    Ok(form(status, &session, &next, username, Some(TOO_OLD)))
+    let typed = body.name(auth.login_with).and_then(Value::as_str);
+    let refused = Some((typed.unwrap_or_default(), TOO_OLD));
+    Ok(form(StatusCode::FORBIDDEN, &auth, &session, &next, refused))
 }
 
+fn wrong(login_with: LoginWith) -> Problem<'static> {
+    Problem::Wrong(match login_with {
+        LoginWith::Username => "The username or the password is not right.",
+        LoginWith::Email => "The e-mail address or the password is not right.",
+        LoginWith::Either => "The name or the password is not right.",
+    })
+}
+
+/// `refused` is the name that was typed before, and what is wrong.
 fn form(
     status: StatusCode,
+    auth: &Auth,
     session: &BrowserSession,
     next: &NextPath,
-    username: &str,
-    problem: Option<Problem<'_>>,
+    refused: Option<(&str, Problem<'_>)>,
 ) -> HttpResponse {
     let secret = session.form_secret();
     let page = LoginPage {
         csrf_token: &secret.token(),
         next: next.as_str(),
-        username,
-        problem,
+        login_with: auth.login_with,
+        username: refused.map_or("", |(typed, _)| typed),
+        problem: refused.map(|(_, problem)| problem),
     };
     secret.set_on(html(status, &page))
 }

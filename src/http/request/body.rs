@@ -11,7 +11,7 @@ use futures_util::stream;
 use serde_json::{Map, Value};
 
 use super::payload;
-use crate::auth::Credentials;
+use crate::auth::{Credentials, LoginWith};
 use crate::http::response::error::ApiError;
 
 /// What is parsed, as DRF says it in an answer to OPTIONS.
@@ -47,14 +47,27 @@ impl Body {
         self.get(name).and_then(Value::as_str)
     }
 
-    /// The username and the password, if they are texts; JSON must be an object.
-    pub fn credentials(&self) -> Result<Credentials, ApiError> {
+    /// What someone logs in with. Where that may be an address, clients of dj-rest-auth
+    /// call it `email`, and leave `username` out or empty.
+    pub fn name(&self, login_with: LoginWith) -> Option<&Value> {
+        let username = self.get("username");
+        let is_missing = username.is_none_or(|value| value.is_null() || value == "");
+        if is_missing && login_with.takes_emails() {
+            return self.get("email").or(username);
+        }
+        username
+    }
+
+    /// The name and the password, if they are texts; JSON must be an object.
+    pub fn credentials(&self, login_with: LoginWith) -> Result<Credentials, ApiError> {
         match self {
             Self::Json(value) if !value.is_object() => Err(ApiError::Parse(
                 "JSON parse error - expected an object with username and password".to_owned(),
             )),
             body => Ok(Credentials::new(
-                body.text("username").map(str::to_owned),
+                body.name(login_with)
+                    .and_then(Value::as_str)
+                    .map(str::to_owned),
                 body.text("password").map(str::to_owned),
             )),
         }

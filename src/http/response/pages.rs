@@ -8,6 +8,7 @@ use actix_web::http::header::LOCATION;
 use askama::Template;
 
 use super::error::ApiError;
+use crate::auth::LoginWith;
 
 /// Where the one stylesheet is served.
 pub const STYLESHEET_URL: &str = "/static/portcullis.css";
@@ -23,6 +24,8 @@ pub struct LoginPage<'a> {
     pub csrf_token: &'a str,
     /// Where to go after the login, checked; empty for the default.
     pub next: &'a str,
+    /// What the first field takes.
+    pub login_with: LoginWith,
     /// The name that was typed before; empty on the first visit.
     pub username: &'a str,
     /// Why the form comes again.
@@ -47,6 +50,25 @@ impl Problem<'_> {
 
     fn is_of_fields(&self) -> bool {
         matches!(self, Self::Wrong(_))
+    }
+}
+
+impl LoginPage<'_> {
+    fn name_label(&self) -> &'static str {
+        match self.login_with {
+            LoginWith::Username => "Username",
+            LoginWith::Email => "E-mail address",
+            LoginWith::Either => "Username or e-mail address",
+        }
+    }
+
+    /// What Django's columns have room for.
+    fn longest_name(&self) -> u16 {
+        if self.login_with.takes_emails() {
+            254
+        } else {
+            150
+        }
     }
 }
 

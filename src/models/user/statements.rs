@@ -9,7 +9,7 @@ use diesel::sql_types::{Bool, HasSqlType, Integer, Text, Timestamp as TimestampT
 use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 
-use crate::models::columns::Timestamp;
+use crate::models::columns::DjangoTime;
 use crate::models::user_id::{KeyKind, UserId, value_of};
 use crate::models::user_table::{Field, UserTable};
 
@@ -47,7 +47,7 @@ impl QueryFragment<Sqlite> for Name<'_> {
 /// What a column gets.
 pub(super) enum Value<'a> {
     Text(&'a str),
-    Time(Timestamp),
+    Time(DjangoTime),
     Flag(bool),
     Key(UserId),
     Null,
