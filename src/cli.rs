@@ -75,7 +75,7 @@ enum Command {
     /// again at any time. Tokens and cookies in use keep working.
     Seal,
     /// Make sealed tokens plaintext again, for the way back to Django
-    Unseal,
+    Unseal(seal::UnsealArgs),
     /// Print the effective settings and say what is wrong with them
     Check(check::CheckArgs),
 }
@@ -111,7 +111,7 @@ async fn dispatch(command: Command, matches: &ArgMatches) -> Result<ExitCode, Cl
         Command::Token(args) => tokens::token(&settings(matches)?, args).await?,
         Command::Throttle(command) => throttle::throttle(&settings(matches)?, command).await?,
         Command::Seal => seal::seal(&settings(matches)?).await?,
-        Command::Unseal => seal::unseal(&settings(matches)?).await?,
+        Command::Unseal(args) => seal::unseal(&settings(matches)?, args).await?,
         Command::Clearsessions => sessions::clear_sessions(&settings(matches)?).await?,
         Command::Check(args) => {
             let settings = Settings::for_looking(values(matches)?)?;

@@ -31,6 +31,7 @@ pub use self::log::{LogFormat, LogSettings};
 pub use self::secret::secret_file;
 pub use self::server::ServerSettings;
 pub use self::values::{SettingsError, Values};
+use crate::auth::Storage;
 use crate::auth::passwords::Hashing;
 use crate::db::DatabaseUrl;
 use django_auth::password::validation::Policy;
@@ -81,12 +82,17 @@ impl Settings {
         let log = LogSettings::read(&values)?;
         check_together(&server, &database, &http)
             .map_err(|(key, problem)| values.error(key, problem))?;
+        let is_shared = auth.storage == Storage::Django;
         Ok(Self {
             listen_url: server
                 .listen_url()
                 .map_err(|problem| values.error("PORTCULLIS_BIND", problem))?,
-            hashing: Hashing::new(auth.password_hasher, auth.password_cost.as_deref())
-                .map_err(|problem| values.error("PORTCULLIS_PASSWORD_COST", problem))?,
+            hashing: Hashing::new(
+                auth.password_hasher,
+                auth.password_cost.as_deref(),
+                is_shared,
+            )
+            .map_err(|problem| values.error("PORTCULLIS_PASSWORD_COST", problem))?,
             password_policy: password_policy(&auth, &server),
             // Last: it may write a file.
             secret_keys: secret_keys(&auth, &database.url, from_file)

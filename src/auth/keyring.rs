@@ -115,8 +115,9 @@ impl Keyring {
         self.ciphers.encrypt(token, &row_key, &mut rand::rng())
     }
 
-    /// The reverse of [`Self::encrypt`], for the row of that key.
-    pub fn decrypt(&self, encrypted: &str, row_key: &str) -> Option<Token> {
+    /// The reverse of [`Self::encrypt`], for the row of that key, and whether the current
+    /// secret key encrypted it.
+    pub fn decrypt(&self, encrypted: &str, row_key: &str) -> Option<(Token, bool)> {
         self.ciphers.decrypt(encrypted, row_key)
     }
 

@@ -7,7 +7,7 @@ use super::keyring::{seal_session, seal_token};
 use super::tokens::Tokens;
 use super::{Auth, AuthError, Client, Token};
 use crate::db::Connection;
-use crate::models;
+use crate::models::{self, RowKeys};
 
 /// Rows that one transaction seals: small, so that logins go on in between.
 const BATCH: i64 = 50;
@@ -57,7 +57,8 @@ impl Auth {
 pub struct Unsealed {
     /// How many are plaintext now.
     pub unsealed: usize,
-    /// How many cannot be given again: no secret key of ours made or encrypted them.
+    /// How many were deleted, since no secret key of ours made or encrypted them: to
+    /// Django, whoever has a copy of such a row has a token.
     pub lost: usize,
     /// The last row key; `None` if there was none.
     pub last: Option<String>,
@@ -76,17 +77,31 @@ impl Auth {
                         Some(token) if tokens.store_again(c, &key, &token)? => done.unsealed += 1,
                         // Gone, or used meanwhile.
                         Some(_) => {}
-                        None => done.lost += 1,
+                        None => {
+                            let keys = RowKeys {
+                                key: key.clone(),
+                                or_else: key.clone(),
+                            };
+                            done.lost += models::token::delete(c, &keys)?;
+                        }
                     }
                     done.last = Some(key);
                 }
-                if done.unsealed > 0 {
-                    let detail = format!("{} tokens", done.unsealed);
+                if done.unsealed + done.lost > 0 {
+                    let detail = format!("{} tokens, {} deleted", done.unsealed, done.lost);
                     events.push(Event::without_user(Kind::KeysUnsealed, detail));
                 }
                 Ok(done)
             })
             .await
+    }
+
+    /// Deletes some of the sessions that are still sealed; how many went.
+    pub async fn delete_sealed_sessions(&self) -> Result<usize, AuthError> {
+        let deleting = self
+            .database
+            .write(|c| models::session::delete_sealed(c, BATCH));
+        Ok(deleting.await?)
     }
 
     /// How many session keys are sealed.

@@ -272,11 +272,7 @@ impl Sessions {
         conn: &mut Connection<'_>,
         key: &SessionKey,
     ) -> QueryResult<usize> {
-        let RowKeys { key, or_else } = self.keyring.session_row_keys(key);
-        match models::session::delete(conn, &key)? {
-            0 => models::session::delete(conn, &or_else),
-            deleted => Ok(deleted),
-        }
+        models::session::delete(conn, &self.keyring.session_row_keys(key))
     }
 
     fn insert(&self, conn: &mut Connection<'_>, data: &SessionData) -> QueryResult<SessionKey> {

@@ -125,9 +125,11 @@ impl Tokens {
             if let Some(key) = &old
                 && let Some(token) = self.recover(conn, user, key)?
             {
-                if *key == self.keyring.token_row_key(&token)
-                    || self.store_again(conn, key, &token)?
-                {
+                let is_stored = match *key == self.keyring.token_row_key(&token) {
+                    true => self.encrypt_again(conn, user, key, &token).map(|()| true)?,
+                    false => self.store_again(conn, key, &token)?,
+                };
+                if is_stored {
                     return Ok(token);
                 }
                 continue;
@@ -158,7 +160,27 @@ impl Tokens {
             return Ok(Some(token));
         }
         let encrypted = models::adopted_token::find(conn, row_key)?;
-        Ok(encrypted.and_then(|text| self.keyring.decrypt(&text, row_key)))
+        let decrypted = encrypted.and_then(|text| self.keyring.decrypt(&text, row_key));
+        Ok(decrypted.map(|(token, _)| token))
+    }
+
+    /// Encrypts an adopted token under the current secret key, if it is under an old one.
+    fn encrypt_again(
+        &self,
+        conn: &mut Connection<'_>,
+        user: &UserId,
+        row_key: &str,
+        token: &Token,
+    ) -> QueryResult<()> {
+        if self.keyring.recover_token(user, row_key).is_some() {
+            return Ok(());
+        }
+        let encrypted = models::adopted_token::find(conn, row_key)?;
+        let decrypted = encrypted.and_then(|text| self.keyring.decrypt(&text, row_key));
+        if let (Some((_, false)), Some(again)) = (decrypted, self.keyring.encrypt(token)) {
+            models::adopted_token::store(conn, row_key, &again)?;
+        }
+        Ok(())
     }
 
     /// Stores a token the way that the settings say, sealed or as plaintext, in place of

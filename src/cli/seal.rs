@@ -1,5 +1,6 @@
 //! `portcullis seal` and `unseal`.
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::context::auth;
@@ -36,9 +37,16 @@ pub(super) async fn seal(settings: &Settings) -> Result<(), CliError> {
     Ok(())
 }
 
+#[derive(Args)]
+pub(super) struct UnsealArgs {
+    /// Also delete the sessions that are still sealed: the last step before Django answers
+    #[arg(long)]
+    finish: bool,
+}
+
 /// The way back: makes tokens plaintext for Django. It may be stopped at any time, and
 /// run again.
-pub(super) async fn unseal(settings: &Settings) -> Result<(), CliError> {
+pub(super) async fn unseal(settings: &Settings, args: UnsealArgs) -> Result<(), CliError> {
     if settings.auth.storage == Storage::Sealed {
         return Err(CliError::message(
             "PORTCULLIS_STORAGE is sealed, so keys would be sealed again; set it to django first, here and where Portcullis serves",
@@ -57,14 +65,23 @@ pub(super) async fn unseal(settings: &Settings) -> Result<(), CliError> {
     }
     println!("unsealed {unsealed} tokens");
     if lost > 0 {
-        println!(
-            "{lost} tokens stay sealed: their secret key is gone, and their users get new ones"
-        );
+        println!("deleted {lost} tokens whose secret key is gone: their users get new ones");
+    }
+    if args.finish {
+        let mut deleted = 0;
+        loop {
+            match auth.delete_sealed_sessions().await? {
+                0 => break,
+                some => deleted += some,
+            }
+        }
+        println!("deleted {deleted} sessions that nobody used meanwhile");
+        return Ok(());
     }
     let sessions = auth.count_sealed_sessions().await?;
     if sessions > 0 {
         println!(
-            "{sessions} sessions stay sealed: each becomes plaintext when its browser comes to Portcullis, which needs PORTCULLIS_STORAGE=django for that; the others log in once more"
+            "{sessions} sessions stay sealed: each becomes plaintext when its browser comes to Portcullis; before Django answers, `portcullis unseal --finish` deletes the rest"
         );
     }
     Ok(())

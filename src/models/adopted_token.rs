@@ -10,7 +10,9 @@ use crate::schema::{authtoken_token, portcullis_adopted_token as adopted};
 pub fn store(conn: &mut Connection<'_>, key: &str, encrypted: &str) -> QueryResult<()> {
     on!(conn, c => diesel::insert_into(adopted::table)
         .values((adopted::key.eq(key), adopted::encrypted.eq(encrypted)))
-        .on_conflict_do_nothing()
+        .on_conflict(adopted::key)
+        .do_update()
+        .set(adopted::encrypted.eq(encrypted))
         .execute(c))
     .map(drop)
 }

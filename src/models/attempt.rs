@@ -12,6 +12,7 @@
 use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
+use sha2::{Digest, Sha256};
 
 use super::UserId;
 use crate::db::{Connection, cached, on};
@@ -23,11 +24,14 @@ const PENDING_MILLIS: i64 = 120_000;
 /// The width of the column.
 const MAX_ACCOUNT: usize = 64;
 
-/// The account of a user: the text of the id, cut to the width of the column.
+/// The account of a user: the text of the id, or a digest of one that is too long.
 pub fn account_of(user: &UserId) -> String {
-    let mut account = user.to_string();
-    account.truncate(account.floor_char_boundary(MAX_ACCOUNT));
-    account
+    let account = user.to_string();
+    if account.len() <= MAX_ACCOUNT {
+        return account;
+    }
+    let digest = Sha256::digest(account.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The limit of one row.

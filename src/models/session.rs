@@ -137,10 +137,12 @@ pub fn replace_key(conn: &mut Connection<'_>, old: &str, new: &str) -> QueryResu
     Ok(updated == 1)
 }
 
-/// Deletes a session; how many rows went.
-pub fn delete(conn: &mut Connection<'_>, key: &str) -> QueryResult<usize> {
+/// Deletes a session, sealed or not; how many rows went. In one statement: of two, each
+/// could miss a row that somebody moves from one key to the other.
+pub fn delete(conn: &mut Connection<'_>, keys: &RowKeys) -> QueryResult<usize> {
+    let keys = RowKeys::of_all(std::slice::from_ref(keys));
     on!(conn, c => diesel::delete(django_session::table)
-        .filter(django_session::session_key.eq(key))
+        .filter(django_session::session_key.eq_any(keys))
         .execute(c))
 }
 
@@ -174,6 +176,18 @@ pub fn count_plaintext(conn: &mut Connection<'_>) -> QueryResult<i64> {
         .filter(django_session::session_key.not_like("$%"))
         .count()
         .get_result(c))
+}
+
+/// Deletes sealed sessions, `limit` at most; how many went.
+pub fn delete_sealed(conn: &mut Connection<'_>, limit: i64) -> QueryResult<usize> {
+    let keys: Vec<String> = on!(conn, c => django_session::table
+        .filter(django_session::session_key.like("$%"))
+        .select(django_session::session_key)
+        .limit(limit)
+        .load(c))?;
+    on!(conn, c => diesel::delete(django_session::table)
+        .filter(django_session::session_key.eq_any(&keys))
+        .execute(c))
 }
 
 /// How many keys are sealed.

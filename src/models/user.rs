@@ -2,6 +2,7 @@
 //! is. See [`UserTable`].
 
 mod email;
+mod names;
 mod statements;
 
 use std::collections::HashMap;
@@ -249,8 +250,9 @@ impl UserTable {
             None => self.query(query).load(c),
             Some(last) => self.query(query.filter(accounts_customuser::id.gt(last))).load(c),
         })?;
-        let own = |(id, encoded): (UserId, MaybeText)| (self.key().own(id), encoded.into());
-        Ok(found.into_iter().map(own).collect())
+        // The id as it stands there, which is what the next page compares with.
+        let read = |(id, encoded): (UserId, MaybeText)| (id, encoded.into());
+        Ok(found.into_iter().map(read).collect())
     }
 
     /// Some users' hashes, of the first and of the last `limit`.
@@ -269,34 +271,9 @@ impl UserTable {
         Ok(ends.into_iter().flatten().map(String::from).collect())
     }
 
-    /// Names that several users have, as the column compares them.
-    pub fn find_shared_names(&self, conn: &mut Connection<'_>) -> QueryResult<Vec<String>> {
-        let query = accounts_customuser::table
-            .group_by(accounts_customuser::username)
-            .having(diesel::dsl::count_star().gt(1))
-            .select(diesel::dsl::min(accounts_customuser::username));
-        let names: Vec<Option<String>> = on!(conn, c => self.query(query).load(c))?;
-        Ok(names.into_iter().flatten().collect())
-    }
-
-    /// One of each set of names that differ only by case.
-    pub fn find_names_by_case(&self, conn: &mut Connection<'_>) -> QueryResult<Vec<String>> {
-        let query = accounts_customuser::table
-            .group_by(lower(accounts_customuser::username))
-            .having(diesel::dsl::count_star().gt(1))
-            .select(diesel::dsl::min(accounts_customuser::username));
-        let names: Vec<Option<String>> = on!(conn, c => self.query(query).load(c))?;
-        Ok(names.into_iter().flatten().collect())
-    }
-
     /// The user with a key of this table's kind.
     pub(super) fn own(&self, mut user: User) -> User {
         user.id = self.key().own(user.id);
         user
     }
-}
-
-diesel::define_sql_function! {
-    /// The database's own `lower`.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }

@@ -42,7 +42,9 @@ impl KeyKind {
     pub fn parse(self, text: &str) -> Option<UserId> {
         match self {
             Self::Integer => text.parse().ok().map(UserId::Integer),
-            Self::Uuid => text.parse().ok().map(UserId::Uuid),
+            // The two forms that Django writes, of the many that are read.
+            Self::Uuid if matches!(text.len(), 32 | 36) => text.parse().ok().map(UserId::Uuid),
+            Self::Uuid => None,
             // No database that we know stores a NUL in a text.
             Self::Text => (!text.contains('\0')).then(|| UserId::Text(text.into())),
         }

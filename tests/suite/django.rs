@@ -442,7 +442,10 @@ async fn hashes_stay_as_django_has_them(backend: Backend) {
     for settings in [
         &[][..],
         &[("PORTCULLIS_STORAGE", "django")],
-        &[("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256")],
+        &[
+            ("PORTCULLIS_STORAGE", "django"),
+            ("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256"),
+        ],
     ] {
         let before = stored(&database, "user2");
         let mut change = program_on(&database, folder.path());

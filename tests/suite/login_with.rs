@@ -143,10 +143,7 @@ async fn an_address_of_two_active_users_is_nobodys(backend: Backend) {
     let folder = tempfile::tempdir().unwrap();
     let mut check = program_on(&app.database, folder.path());
     let said = run(check.arg("check").env(EITHER.0, EITHER.1)).stdout();
-    assert!(
-        said.contains("1 e-mail addresses belong to several active users"),
-        "{said}"
-    );
+    assert!(said.contains("belong to several active users"), "{said}");
 
     let deactivate = "UPDATE accounts_customuser SET is_active = FALSE WHERE username = 'bob'";
     app.database.execute(deactivate);

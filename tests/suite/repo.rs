@@ -191,7 +191,7 @@ fn there_is_no_more_of_it_than_that() {
         entries.map(|entry| count(entry.unwrap().path())).sum()
     }
     let lines = lines(&root().join("src")) + lines(&root().join("crates"));
-    assert!(lines <= 21_000, "src and crates have {lines} lines");
+    assert!(lines <= 22_500, "src and crates have {lines} lines");
 }
 
 /// `LIMIT ?` makes SQLite parse a statement again for each value, and so does

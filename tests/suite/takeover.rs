@@ -126,15 +126,47 @@ async fn nobody_is_logged_out_by_the_takeover_or_on_the_way_back(backend: Backen
     let wanted: Vec<_> = (1..=8).map(|n| Some(token(n))).collect();
     assert_eq!(keys, wanted);
     assert_eq!(count("portcullis_adopted_token"), 0);
+    let sealed_sessions = || count("django_session WHERE session_key LIKE '$%'");
+    assert!(sealed_sessions() > 0);
     all_are_known(&app.url, 1..=8, "back with Django").await;
     let devices = (1..=8)
         .map(|n| format!("'{}'", session(n)))
         .collect::<Vec<_>>()
         .join(", ");
-    assert_eq!(
-        count(&format!("django_session WHERE session_key IN ({devices})")),
-        8
+    let of_devices = format!("django_session WHERE session_key IN ({devices})");
+    assert_eq!(count(&of_devices), 8);
+
+    // To Django, a sealed key is a key: nobody may have a copy of one.
+    database.execute(
+        "INSERT INTO accounts_customuser (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)
+           VALUES (99, '!', FALSE, 'lost', '', '', '', FALSE, TRUE, '2026-11-23 00:00:00');
+         INSERT INTO authtoken_token (key, user_id, created)
+           VALUES ('$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 99, '2026-11-23 00:00:00')",
     );
+    let said = command("django", &["unseal", "--finish"]).ok().stdout();
+    assert!(said.contains("deleted 1 tokens"), "{said}");
+    assert_eq!(count("authtoken_token"), 8);
+    assert_eq!((sealed_sessions(), count(&of_devices)), (0, 8));
+}
+
+/// The next login after a change of the secret key encrypts it under the new one, and
+/// so do the digests of session hashes fit under either.
+#[each_database]
+async fn what_was_adopted_outlives_the_secret_key(backend: Backend) {
+    let app = TestApp::start_on(django(&backend, 1), &[]).await;
+    all_are_known(&app.url, 1..=1, "adopted").await;
+    let other = "another-secret-key-for-tests-0123456789-0123456789-01";
+    let upgrading = [
+        ("PORTCULLIS_SECRET_KEY", other),
+        ("PORTCULLIS_SECRET_KEY_FALLBACKS", SECRET_KEY),
+        ("PORTCULLIS_PASSWORD_HASHER", "pbkdf2_sha256"),
+        ("PORTCULLIS_PASSWORD_COST", "20"),
+    ];
+    let rotating = app.start_another(&upgrading).await.url;
+    same_token_is_given(&rotating, 1).await;
+    all_are_known(&rotating, 1..=1, "upgraded under another key").await;
+    let rotated = app.start_another(&[("PORTCULLIS_SECRET_KEY", other)]).await;
+    same_token_is_given(&rotated.url, 1).await;
 }
 
 /// The encrypted token is for its row and its secret key only.

@@ -39,6 +39,12 @@ impl SessionAuthHash {
         hex_digest(&self.keys.current, encoded_password)
     }
 
+    /// The same under each key, the current one first.
+    pub fn under_all_keys(&self, encoded_password: &str) -> Vec<String> {
+        let keys = std::iter::once(&self.keys.current).chain(&self.keys.fallbacks);
+        keys.map(|key| hex_digest(key, encoded_password)).collect()
+    }
+
     /// Compares in constant time what a session presents.
     pub fn verify(&self, encoded_password: &str, presented: &str) -> HashMatch {
         self.verify_with(&self.of(encoded_password), encoded_password, presented)

@@ -1,7 +1,7 @@
 -- Which session hash a login that upgraded a password hash has replaced, so that the
 -- user's other sessions go on: digests of both, of no use to anybody.
 CREATE TABLE "portcullis_upgraded_hash" (
-    "user_id" varchar(255) NOT NULL,
+    "user_id" text NOT NULL,
     "old_hash" varchar(64) NOT NULL,
     "new_hash" varchar(64) NOT NULL,
     "forget_at" datetime NOT NULL,

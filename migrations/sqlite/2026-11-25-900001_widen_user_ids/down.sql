@@ -1,4 +1,6 @@
 -- SQLite stores in a column of integers whatever it is given.
+-- A view of them does not keep them from being renamed.
+PRAGMA legacy_alter_table = ON;
 CREATE TABLE "portcullis_client_new" (
     "user_id" bigint NOT NULL,
     "client" varchar(64) NOT NULL,
@@ -22,7 +24,12 @@ CREATE TABLE "portcullis_event_new" (
     "detail" text NOT NULL
 );
 INSERT INTO "portcullis_event_new" SELECT * FROM "portcullis_event";
+-- No id is given again.
+DELETE FROM sqlite_sequence WHERE name = 'portcullis_event_new';
+INSERT INTO sqlite_sequence (name, seq)
+    SELECT 'portcullis_event_new', seq FROM sqlite_sequence WHERE name = 'portcullis_event';
 DROP TABLE "portcullis_event";
 ALTER TABLE "portcullis_event_new" RENAME TO "portcullis_event";
 CREATE INDEX "portcullis_event_at" ON "portcullis_event" ("at");
 CREATE INDEX "portcullis_event_user_id" ON "portcullis_event" ("user_id", "at");
+PRAGMA legacy_alter_table = OFF;

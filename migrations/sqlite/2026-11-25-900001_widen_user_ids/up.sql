@@ -1,6 +1,8 @@
 -- A user's key may be an integer, a UUID or a text: these tables have the text of it.
+-- A view of them does not keep them from being renamed.
+PRAGMA legacy_alter_table = ON;
 CREATE TABLE "portcullis_client_new" (
-    "user_id" varchar(255) NOT NULL,
+    "user_id" text NOT NULL,
     "client" varchar(64) NOT NULL,
     "seen" datetime NOT NULL,
     PRIMARY KEY ("user_id", "client")
@@ -14,7 +16,7 @@ CREATE TABLE "portcullis_event_new" (
     "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
     "at" datetime NOT NULL,
     "kind" varchar(32) NOT NULL,
-    "user_id" varchar(255),
+    "user_id" text,
     "username" text NOT NULL,
     "address" text NOT NULL,
     "door" text NOT NULL,
@@ -22,7 +24,12 @@ CREATE TABLE "portcullis_event_new" (
     "detail" text NOT NULL
 );
 INSERT INTO "portcullis_event_new" SELECT * FROM "portcullis_event";
+-- No id is given again.
+DELETE FROM sqlite_sequence WHERE name = 'portcullis_event_new';
+INSERT INTO sqlite_sequence (name, seq)
+    SELECT 'portcullis_event_new', seq FROM sqlite_sequence WHERE name = 'portcullis_event';
 DROP TABLE "portcullis_event";
 ALTER TABLE "portcullis_event_new" RENAME TO "portcullis_event";
 CREATE INDEX "portcullis_event_at" ON "portcullis_event" ("at");
 CREATE INDEX "portcullis_event_user_id" ON "portcullis_event" ("user_id", "at");
+PRAGMA legacy_alter_table = OFF;

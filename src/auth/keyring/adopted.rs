@@ -49,18 +49,20 @@ impl Ciphers {
         Some(URL_SAFE_NO_PAD.encode([&nonce[..], &encrypted].concat()))
     }
 
-    /// The token, if any of the keys encrypted it for that row.
-    pub(super) fn decrypt(&self, encrypted: &str, row_key: &str) -> Option<Token> {
+    /// The token, if any of the keys encrypted it for that row, and whether it was the
+    /// current one.
+    pub(super) fn decrypt(&self, encrypted: &str, row_key: &str) -> Option<(Token, bool)> {
         let bytes = URL_SAFE_NO_PAD.decode(encrypted).ok()?;
         let (nonce, msg) = bytes.split_at_checked(NONCE_BYTES)?;
         let aad = row_key.as_bytes();
-        let open = |cipher: &XChaCha20Poly1305| {
-            cipher
+        let open = |(number, cipher): (usize, &XChaCha20Poly1305)| {
+            let text = cipher
                 .decrypt(XNonce::from_slice(nonce), Payload { msg, aad })
-                .ok()
+                .ok()?;
+            Some((text, number))
         };
-        let text = self.0.iter().find_map(open)?;
+        let (text, number) = self.0.iter().enumerate().find_map(open)?;
         let text = SecretString::from(String::from_utf8(text).ok()?);
-        Token::parse(text.expose_secret())
+        Some((Token::parse(text.expose_secret())?, number == 0))
     }
 }

@@ -9,11 +9,16 @@ const DJANGOS: Algorithm = Algorithm::Pbkdf2Sha256;
 /// The hasher of a database that is ours alone.
 const OURS: Algorithm = Algorithm::BcryptSha256;
 
+/// A hash that costs more than so many of today's is one row's mistake.
+const MOST_TIMES: u64 = 4;
+
 /// The settings of the hasher.
 #[derive(Debug, Clone)]
 pub struct Hashing {
     algorithm: Option<Algorithm>,
     cost: Option<String>,
+    /// Whether a Django shares the tables now.
+    is_shared: bool,
 }
 
 /// What a database has that decides the rest.
@@ -28,16 +33,26 @@ pub struct Stored {
 impl Hashing {
     /// Takes what the settings say. A cost without an algorithm is looked at later, if
     /// it may be another algorithm's than [`OURS`].
-    pub fn new(algorithm: Option<Algorithm>, cost: Option<&str>) -> Result<Self, String> {
+    pub fn new(
+        algorithm: Option<Algorithm>,
+        cost: Option<&str>,
+        is_shared: bool,
+    ) -> Result<Self, String> {
         if let (Some(algorithm), Some(cost)) = (algorithm, cost) {
             Hasher::parse(algorithm, cost)?;
         }
         let cost = cost.map(str::to_owned);
-        Ok(Self { algorithm, cost })
+        Ok(Self {
+            algorithm,
+            cost,
+            is_shared,
+        })
     }
 
     /// The hasher of new hashes. On tables that Django made it leaves things as they
-    /// are: the commonest algorithm, with the highest cost that there is.
+    /// are: the commonest algorithm, with the highest cost that there is, unless that is
+    /// beyond reason. An algorithm that somebody chose has at least Django's cost of
+    /// today, once no Django would rewrite it.
     pub fn hasher(&self, stored: &Stored) -> Result<Hasher, String> {
         let hashers = stored
             .sample
@@ -52,12 +67,17 @@ impl Hashing {
             return Hasher::parse(algorithm, cost);
         }
         let default = Hasher::new(algorithm, None)?;
-        let alike = hashers
+        let most = default.work().nanos().saturating_mul(MOST_TIMES);
+        let highest = hashers
             .into_iter()
-            .filter(|hasher| hasher.algorithm == algorithm);
-        Ok(alike
-            .max_by_key(|hasher| hasher.work().nanos())
-            .unwrap_or(default))
+            .filter(|hasher| hasher.algorithm == algorithm && hasher.work().nanos() <= most)
+            .max_by_key(|hasher| hasher.work().nanos());
+        let is_too_low = |hasher: &Hasher| hasher.work().nanos() < default.work().nanos();
+        Ok(match highest {
+            Some(low) if self.algorithm.is_some() && !self.is_shared && is_too_low(&low) => default,
+            Some(highest) => highest,
+            None => default,
+        })
     }
 
     /// Whether a login replaces a hash that this hasher would not make. On tables that
@@ -101,7 +121,7 @@ mod tests {
         cost: Option<&str>,
         stored: &Stored,
     ) -> (&'static str, u32) {
-        let hasher = Hashing::new(algorithm, cost)
+        let hasher = Hashing::new(algorithm, cost, true)
             .unwrap()
             .hasher(stored)
             .unwrap();
@@ -152,10 +172,15 @@ mod tests {
         ] {
             assert_eq!(hasher(algorithm, cost, &stored), wanted);
         }
-        let unset = Hashing::new(None, None).unwrap();
+        let huge = "pbkdf2_sha256$19000000$salt$hash";
+        let stored_huge = stored(true, &[OLD, huge]);
+        assert_eq!(hasher(None, None, &stored_huge), ("pbkdf2_sha256", 600_000));
+        let alone = Hashing::new(pbkdf2, None, false).unwrap();
+        assert_eq!(alone.hasher(&stored_huge).unwrap().cost(), 1_000_000);
+        let unset = Hashing::new(None, None, true).unwrap();
         assert!(!unset.upgrades(&stored(true, &[])) && unset.upgrades(&stored(false, &[])));
-        assert!(Hashing::new(pbkdf2, Some("none")).is_err());
-        let odd = Hashing::new(None, Some("1000000")).unwrap();
+        assert!(Hashing::new(pbkdf2, Some("none"), true).is_err());
+        let odd = Hashing::new(None, Some("1000000"), true).unwrap();
         assert!(odd.hasher(&stored(false, &[])).is_err());
         assert!(odd.hasher(&stored(true, &[OLD])).is_ok());
     }

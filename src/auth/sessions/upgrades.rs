@@ -35,8 +35,8 @@ impl Sessions {
         let forget_at = now.checked_add_signed(KEPT).unwrap_or(now);
         let hash = UpgradedHash {
             user: &user.id.to_string(),
-            old: &digest(&self.hash.of(&user.password)),
-            new: &digest(&self.hash.of(upgraded)),
+            old: &self.digests(&user.password),
+            new: &self.digests(upgraded),
         };
         upgraded_hash::store(conn, &hash, Timestamp::new(forget_at))
     }
@@ -51,10 +51,16 @@ impl Sessions {
     ) -> QueryResult<bool> {
         let hash = UpgradedHash {
             user: &user.to_string(),
-            old: &digest(presented),
-            new: &digest(&self.hash.of(encoded)),
+            old: &[digest(presented)],
+            new: &self.digests(encoded),
         };
         upgraded_hash::exists(conn, &hash)
+    }
+
+    /// Of the session hashes under every secret key, the current one first.
+    fn digests(&self, encoded: &str) -> Vec<String> {
+        let hashes = self.hash.under_all_keys(encoded);
+        hashes.iter().map(|hash| digest(hash)).collect()
     }
 
     /// Signs such a session anew, if it is one.

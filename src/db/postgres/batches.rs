@@ -15,6 +15,8 @@ use crate::db::readable::readable;
 
 /// Keys in one query.
 const SIZE: usize = 256;
+/// Keys that are refused one after the other before the rest is, too.
+const MOST_REFUSED: usize = 3;
 
 /// Looks many keys up in one go: one answer a key, in their order.
 pub type Find<K, V> =
@@ -117,11 +119,26 @@ impl<K: Send + 'static, V: Send + 'static> Service<K, V> {
         keys: &[K],
         senders: Vec<oneshot::Sender<Answer<V>>>,
     ) {
-        for (key, sender) in keys.iter().zip(senders) {
+        let (mut refused, mut asks) = (0, keys.iter().zip(senders));
+        for (key, sender) in asks.by_ref() {
             // Whoever has given up, as all do after a few seconds, is not asked for.
-            if !sender.is_closed() {
-                let found = self.find(lease, std::slice::from_ref(key));
-                let _ = sender.send(found.map(|mut found| found.pop().flatten()));
+            if sender.is_closed() {
+                continue;
+            }
+            match self.find(lease, std::slice::from_ref(key)) {
+                Ok(mut found) => {
+                    refused = 0;
+                    let _ = sender.send(Ok(found.pop().flatten()));
+                }
+                Err(error) => {
+                    refused += 1;
+                    if refused == MOST_REFUSED {
+                        // It is not about any key.
+                        let rest = asks.map(|(_, sender)| sender);
+                        return fail(std::iter::once(sender).chain(rest), error);
+                    }
+                    let _ = sender.send(Err(error));
+                }
             }
         }
     }

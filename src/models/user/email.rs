@@ -7,7 +7,8 @@ use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Bool, Integer, Text};
 use diesel::sqlite::Sqlite;
 
-use super::{User, lower};
+use super::User;
+use super::names::lower;
 use crate::db::{Connection, on, readable};
 use crate::models::user_id::value_of;
 use crate::models::user_table::UserTable;
