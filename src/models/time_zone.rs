@@ -127,7 +127,7 @@ mod tests {
         for name in [
             "",
             "asia/kolkata",
-            "IST",
+            "CEST",
             "+05:30",
             "Asia/Nowhere",
             "/etc/localtime",

@@ -32,7 +32,7 @@ pub struct Stored {
 
 impl Hashing {
     /// Takes what the settings say. A cost without an algorithm is looked at later, if
-    /// it may be another algorithm's than [`OURS`].
+    /// the database may decide for another algorithm.
     pub fn new(
         algorithm: Option<Algorithm>,
         cost: Option<&str>,
