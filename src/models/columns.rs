@@ -33,6 +33,24 @@ impl From<MaybeText> for String {
     }
 }
 
+/// A text of many, of which one that cannot be read must not hide the others: it counts
+/// as empty.
+#[derive(Debug, FromSqlRow)]
+pub struct AnyText(pub String);
+
+impl<DB: Backend> FromSql<sql_types::Text, DB> for AnyText
+where
+    String: FromSql<sql_types::Text, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(String::from_sql(value).unwrap_or_default()))
+    }
+
+    fn from_nullable_sql(value: Option<DB::RawValue<'_>>) -> deserialize::Result<Self> {
+        value.map_or_else(|| Ok(Self(String::new())), Self::from_sql)
+    }
+}
+
 /// A flag that may be NULL, where Django allows that: it counts as not set.
 #[derive(Debug, FromSqlRow)]
 pub struct Flag(bool);

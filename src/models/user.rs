@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 
 use self::statements::{Insert, Name, Unchanged, Update, Value};
-use super::columns::{Flag, MaybeText};
+use super::columns::{AnyText, Flag, MaybeText};
 use super::user_id::AnyKey;
 use super::user_table::{Field, UserTable};
 use super::{DjangoTime, Timestamp, UserId};
@@ -246,12 +246,12 @@ impl UserTable {
             .order(accounts_customuser::id)
             .select((accounts_customuser::id, accounts_customuser::password))
             .limit(limit);
-        let found: Vec<(UserId, MaybeText)> = on!(conn, c => match last {
+        let found: Vec<(UserId, AnyText)> = on!(conn, c => match last {
             None => self.query(query).load(c),
             Some(last) => self.query(query.filter(accounts_customuser::id.gt(last))).load(c),
         })?;
         // The id as it stands there, which is what the next page compares with.
-        let read = |(id, encoded): (UserId, MaybeText)| (id, encoded.into());
+        let read = |(id, encoded): (UserId, AnyText)| (id, encoded.0);
         Ok(found.into_iter().map(read).collect())
     }
 
@@ -265,10 +265,10 @@ impl UserTable {
             .select(accounts_customuser::password)
             .limit(limit);
         let ends = on!(conn, c => [
-            self.query(query.order(accounts_customuser::id.asc())).load::<MaybeText>(c)?,
-            self.query(query.order(accounts_customuser::id.desc())).load::<MaybeText>(c)?,
+            self.query(query.order(accounts_customuser::id.asc())).load::<AnyText>(c)?,
+            self.query(query.order(accounts_customuser::id.desc())).load::<AnyText>(c)?,
         ]);
-        Ok(ends.into_iter().flatten().map(String::from).collect())
+        Ok(ends.into_iter().flatten().map(|text| text.0).collect())
     }
 
     /// The user with a key of this table's kind.

@@ -64,6 +64,12 @@ async fn an_unreadable_row_is_its_owners_alone(backend: Backend) {
             last(3)
         ));
     }
+    // Nor does it keep anybody from starting, or from looking.
+    let second = app.start_another(&[]).await;
+    second.auth.passwords.learn_workload().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let checked = run(program_on(&app.database, folder.path()).arg("check"));
+    assert!(checked.stdout().contains("5 users"), "{}", checked.stderr());
     let stop = Arc::new(AtomicBool::new(false));
     let asks = |(_, token, session, _): &(_, String, String, _)| {
         [

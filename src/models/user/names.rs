@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use crate::db::{Connection, on};
+use crate::models::columns::AnyText;
 use crate::models::user_table::UserTable;
 use crate::schema::accounts_customuser;
 
@@ -13,8 +14,8 @@ impl UserTable {
             .group_by(accounts_customuser::username)
             .having(diesel::dsl::count_star().gt(1))
             .select(diesel::dsl::min(accounts_customuser::username));
-        let names: Vec<Option<String>> = on!(conn, c => self.query(query).load(c))?;
-        Ok(names.into_iter().flatten().collect())
+        let names: Vec<Option<AnyText>> = on!(conn, c => self.query(query).load(c))?;
+        Ok(names.into_iter().flatten().map(|name| name.0).collect())
     }
 
     /// One of each set of names that differ only by case.
@@ -23,8 +24,8 @@ impl UserTable {
             .group_by(lower(accounts_customuser::username))
             .having(diesel::dsl::count_star().gt(1))
             .select(diesel::dsl::min(accounts_customuser::username));
-        let names: Vec<Option<String>> = on!(conn, c => self.query(query).load(c))?;
-        Ok(names.into_iter().flatten().collect())
+        let names: Vec<Option<AnyText>> = on!(conn, c => self.query(query).load(c))?;
+        Ok(names.into_iter().flatten().map(|name| name.0).collect())
     }
 }
 
