@@ -29,9 +29,6 @@ pub struct Column {
     /// Its type in lower case; on PostgreSQL without a length: `int8`, `varchar`.
     #[diesel(sql_type = Text)]
     pub data_type: String,
-    /// Whether an insert has to give it a value.
-    #[diesel(sql_type = Bool)]
-    pub is_required: bool,
 }
 
 /// A foreign key.
@@ -182,9 +179,8 @@ pub(super) fn texts(connection: &mut Connection<'_>, query: &str) -> QueryResult
 mod sqlite {
     pub(super) const NAME: &str =
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE";
-    pub(super) const COLUMNS: &str = "SELECT name, lower(type) AS data_type, \
-            \"notnull\" AND dflt_value IS NULL AND NOT (pk AND lower(type) = 'integer') AS is_required \
-        FROM pragma_table_info(?)";
+    pub(super) const COLUMNS: &str =
+        "SELECT name, lower(type) AS data_type FROM pragma_table_info(?)";
     /// Its `pk` is the position in the primary key. The last part counts the columns of
     /// each index.
     pub(super) const UNIQUE: &str = "WITH named(name) AS (VALUES (?)) \
@@ -209,8 +205,7 @@ mod sqlite {
 mod postgres {
     pub(super) const NAME: &str =
         "SELECT oid::regclass::text AS name FROM pg_class WHERE oid = to_regclass($1)";
-    pub(super) const COLUMNS: &str = "SELECT a.attname::text AS name, t.typname::text AS data_type, \
-            a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS is_required \
+    pub(super) const COLUMNS: &str = "SELECT a.attname::text AS name, t.typname::text AS data_type \
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
         WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped \
         ORDER BY a.attnum";

@@ -207,7 +207,7 @@ impl UserTable {
         } else {
             let selected = Field::ALL.iter().zip(&columns).map(|(field, column)| {
                 let value = match column {
-                    Some(column) => format!("\"{column}\""),
+                    Some(column) => format!("\"{}\"", column.replace('"', "\"\"")),
                     None => field.when_absent().unwrap_or("NULL").to_owned(),
                 };
                 format!("{value} AS \"{}\"", field.name())

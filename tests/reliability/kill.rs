@@ -65,7 +65,7 @@ const ORPHANS: &str = "
      WHERE user_id NOT IN (SELECT id FROM accounts_customuser)
     UNION ALL
     SELECT 'a client' AS text FROM portcullis_client
-     WHERE user_id NOT IN (SELECT id FROM accounts_customuser)";
+     WHERE user_id NOT IN (SELECT CAST(id AS text) FROM accounts_customuser)";
 
 /// The database's own opinion of itself, and ours.
 pub fn assert_sound(database: &TestDatabase) {
