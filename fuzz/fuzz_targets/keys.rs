@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use django_auth::{SecretKey, SecretKeys};
 use libfuzzer_sys::fuzz_target;
+use portcullis::auth::Storage;
 use portcullis::auth::keyring::Keyring;
 use portcullis::auth::{Device, SessionKey, Token};
 use portcullis::models::UserId;
-use portcullis::auth::Storage;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -26,9 +26,15 @@ fuzz_target!(|text: &str| {
         .fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
     let user = i64::from_ne_bytes(seed.to_ne_bytes());
 
-    // Nobody but us can make a row that gives a token.
-    assert!(KEYRING.recover_token(UserId(user), text).is_none());
-    ours(seed, UserId(user));
+    // Nobody but us can make a sealed row that gives a token.
+    let sealed = format!("${text}");
+    assert!(
+        KEYRING
+            .recover_token(&UserId::Integer(user), &sealed)
+            .is_none()
+    );
+    assert!(KEYRING.decrypt(text, &sealed).is_none());
+    ours(seed, user);
 
     if let Some(token) = Token::parse(text) {
         let row = KEYRING.token_row_key(&token);
@@ -57,22 +63,24 @@ fuzz_target!(|text: &str| {
 
 /// A token of our own comes back from its row, for its owner and nobody else,
 /// and only while the row is whole.
-fn ours(seed: u64, owner: UserId) {
-    let token = KEYRING.new_token(owner, &mut StdRng::seed_from_u64(seed));
+fn ours(seed: u64, owner: i64) {
+    let (owner, stranger) = (UserId::Integer(owner), UserId::Integer(owner ^ 1));
+    let token = KEYRING.new_token(&owner, &mut StdRng::seed_from_u64(seed));
     let is_lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     assert!(token.expose().len() == 40 && token.expose().bytes().all(is_lower_hex));
 
     let row = KEYRING.token_row_key(&token);
-    let again = KEYRING.recover_token(owner, &row).expect("our own row");
+    let again = KEYRING.recover_token(&owner, &row).expect("our own row");
     assert_eq!(again.expose(), token.expose());
-    let stranger = UserId(owner.0 ^ 1);
-    assert!(KEYRING.recover_token(stranger, &row).is_none());
+    assert!(KEYRING.recover_token(&stranger, &row).is_none());
 
     let mut changed = row.into_bytes();
     let at = usize::try_from(seed % 40).unwrap();
     changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
     let changed = String::from_utf8(changed).unwrap();
-    assert!(KEYRING.recover_token(owner, &changed).is_none());
+    // Without its `$` it is plaintext, and another token.
+    let given = KEYRING.recover_token(&owner, &changed);
+    assert!(given.is_none_or(|given| given.expose() == changed));
 }
 
 /// 40 characters that nobody can present.
