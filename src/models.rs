@@ -38,10 +38,14 @@ pub struct RowKeys {
 }
 
 impl RowKeys {
+    /// Both of them.
+    pub fn both(&self) -> [&str; 2] {
+        [&self.key, &self.or_else]
+    }
+
     /// All of them, of many.
     fn of_all(keys: &[Self]) -> Vec<&str> {
-        let both = keys.iter().flat_map(|keys| [&keys.key, &keys.or_else]);
-        both.map(String::as_str).collect()
+        keys.iter().flat_map(Self::both).collect()
     }
 
     /// The row among those found, with its key.

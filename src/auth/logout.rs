@@ -22,7 +22,7 @@ impl Auth {
                 let mut tokens = models::token::delete_by_user(c, &user.id)?;
                 // Whosever row it is: the token that came must not live on.
                 if let (0, Some(keys)) = (tokens, &presented) {
-                    tokens = models::token::delete(c, keys)?;
+                    tokens = models::token::delete(c, &keys.both())?;
                 }
                 let sessions = match session {
                     Some(key) => sessions.delete_row(c, &key)?,

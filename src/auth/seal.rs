@@ -7,7 +7,7 @@ use super::keyring::{seal_session, seal_token};
 use super::tokens::Tokens;
 use super::{Auth, AuthError, Client, Token};
 use crate::db::Connection;
-use crate::models::{self, RowKeys};
+use crate::models;
 
 /// Rows that one transaction seals: small, so that logins go on in between.
 const BATCH: i64 = 50;
@@ -74,16 +74,12 @@ impl Auth {
                 for (key, user) in models::token::find_sealed_after(c, &last, BATCH)? {
                     let user = tokens.own(user);
                     match tokens.recover(c, &user, &key)? {
-                        Some(token) if tokens.store_again(c, &key, &token)? => done.unsealed += 1,
+                        Some(found) if tokens.store_again(c, &key, &found.token)? => {
+                            done.unsealed += 1;
+                        }
                         // Gone, or used meanwhile.
                         Some(_) => {}
-                        None => {
-                            let keys = RowKeys {
-                                key: key.clone(),
-                                or_else: key.clone(),
-                            };
-                            done.lost += models::token::delete(c, &keys)?;
-                        }
+                        None => done.lost += models::token::delete(c, &[&key])?,
                     }
                     done.last = Some(key);
                 }

@@ -272,7 +272,7 @@ impl Sessions {
         conn: &mut Connection<'_>,
         key: &SessionKey,
     ) -> QueryResult<usize> {
-        models::session::delete(conn, &self.keyring.session_row_keys(key))
+        models::session::delete(conn, &self.keyring.session_row_keys(key).both())
     }
 
     fn insert(&self, conn: &mut Connection<'_>, data: &SessionData) -> QueryResult<SessionKey> {

@@ -17,6 +17,13 @@ use crate::models::{self, KeyKind, RowKeys, TimeZone, UserId, UserTable};
 /// Logins that try again when others take the token from under them.
 const TRIES: usize = 3;
 
+/// A token that its row gave again.
+pub(super) struct Recovered {
+    pub(super) token: Token,
+    /// Whether an old secret key encrypted it.
+    is_of_old_key: bool,
+}
+
 /// The token of each user.
 #[derive(Clone)]
 pub struct Tokens {
@@ -86,7 +93,7 @@ impl Tokens {
                 Some(key) => tokens.recover(c, &user, &key),
                 None => Ok(None),
             });
-        Ok(found.await?)
+        Ok(found.await?.map(|found| found.token))
     }
 
     /// Deletes the user's token and makes a new one (`drf_create_token --reset`).
@@ -123,16 +130,16 @@ impl Tokens {
             let now = self.zone.to_django(self.clock.timestamp());
             let old = models::token::find_key_for_update(conn, user)?;
             if let Some(key) = &old
-                && let Some(token) = self.recover(conn, user, key)?
+                && let Some(found) = self.recover(conn, user, key)?
             {
-                let is_stored = match *key == self.keyring.token_row_key(&token) {
-                    true => self.encrypt_again(conn, user, key, &token).map(|()| true)?,
-                    false => self.store_again(conn, key, &token)?,
-                };
-                if is_stored {
-                    return Ok(token);
+                if *key != self.keyring.token_row_key(&found.token) {
+                    if !self.store_again(conn, key, &found.token)? {
+                        continue;
+                    }
+                } else if found.is_of_old_key {
+                    self.adopt(conn, key, &found.token)?;
                 }
-                continue;
+                return Ok(found.token);
             }
             let token = self.keyring.new_token(user, &mut rand::rng());
             let key = self.keyring.token_row_key(&token);
@@ -155,32 +162,29 @@ impl Tokens {
         conn: &mut Connection<'_>,
         user: &UserId,
         row_key: &str,
-    ) -> QueryResult<Option<Token>> {
+    ) -> QueryResult<Option<Recovered>> {
         if let Some(token) = self.keyring.recover_token(user, row_key) {
-            return Ok(Some(token));
+            let is_of_old_key = false;
+            return Ok(Some(Recovered {
+                token,
+                is_of_old_key,
+            }));
         }
         let encrypted = models::adopted_token::find(conn, row_key)?;
         let decrypted = encrypted.and_then(|text| self.keyring.decrypt(&text, row_key));
-        Ok(decrypted.map(|(token, _)| token))
+        Ok(decrypted.map(|(token, is_current)| Recovered {
+            token,
+            is_of_old_key: !is_current,
+        }))
     }
 
-    /// Encrypts an adopted token under the current secret key, if it is under an old one.
-    fn encrypt_again(
-        &self,
-        conn: &mut Connection<'_>,
-        user: &UserId,
-        row_key: &str,
-        token: &Token,
-    ) -> QueryResult<()> {
-        if self.keyring.recover_token(user, row_key).is_some() {
-            return Ok(());
+    /// Stores a token that Django made beside its sealed row, encrypted under the current
+    /// secret key.
+    fn adopt(&self, conn: &mut Connection<'_>, row_key: &str, token: &Token) -> QueryResult<()> {
+        match self.keyring.encrypt(token) {
+            Some(encrypted) => models::adopted_token::store(conn, row_key, &encrypted),
+            None => Ok(()),
         }
-        let encrypted = models::adopted_token::find(conn, row_key)?;
-        let decrypted = encrypted.and_then(|text| self.keyring.decrypt(&text, row_key));
-        if let (Some((_, false)), Some(again)) = (decrypted, self.keyring.encrypt(token)) {
-            models::adopted_token::store(conn, row_key, &again)?;
-        }
-        Ok(())
     }
 
     /// Stores a token the way that the settings say, sealed or as plaintext, in place of
@@ -195,10 +199,10 @@ impl Tokens {
         if !models::token::replace_key(conn, old, &new, None)? {
             return Ok(false);
         }
-        if !self.keyring.is_sealed() {
+        if self.keyring.is_sealed() {
+            self.adopt(conn, &new, token)?;
+        } else {
             models::adopted_token::delete(conn, old)?;
-        } else if let Some(encrypted) = self.keyring.encrypt(token) {
-            models::adopted_token::store(conn, &new, &encrypted)?;
         }
         Ok(true)
     }

@@ -30,8 +30,7 @@ pub fn account_of(user: &UserId) -> String {
     if account.len() <= MAX_ACCOUNT {
         return account;
     }
-    let digest = Sha256::digest(account.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(account.as_bytes()))
 }
 
 /// The limit of one row.

@@ -137,10 +137,9 @@ pub fn replace_key(conn: &mut Connection<'_>, old: &str, new: &str) -> QueryResu
     Ok(updated == 1)
 }
 
-/// Deletes a session, sealed or not; how many rows went. In one statement: of two, each
-/// could miss a row that somebody moves from one key to the other.
-pub fn delete(conn: &mut Connection<'_>, keys: &RowKeys) -> QueryResult<usize> {
-    let keys = RowKeys::of_all(std::slice::from_ref(keys));
+/// Deletes the sessions with those row keys; how many rows went. In one statement: of
+/// two, each could miss a row that somebody moves from one key to the other.
+pub fn delete(conn: &mut Connection<'_>, keys: &[&str]) -> QueryResult<usize> {
     on!(conn, c => diesel::delete(django_session::table)
         .filter(django_session::session_key.eq_any(keys))
         .execute(c))

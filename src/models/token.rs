@@ -135,9 +135,8 @@ pub fn delete_by_user(conn: &mut Connection<'_>, user: &UserId) -> QueryResult<u
         .execute(c))
 }
 
-/// Deletes a token, sealed or not; how many rows went.
-pub fn delete(conn: &mut Connection<'_>, keys: &RowKeys) -> QueryResult<usize> {
-    let keys = RowKeys::of_all(std::slice::from_ref(keys));
+/// Deletes the tokens with those row keys; how many rows went.
+pub fn delete(conn: &mut Connection<'_>, keys: &[&str]) -> QueryResult<usize> {
     on!(conn, c => diesel::delete(authtoken_token::table)
         .filter(authtoken_token::key.eq_any(keys))
         .execute(c))

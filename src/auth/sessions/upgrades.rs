@@ -96,8 +96,5 @@ impl Sessions {
 }
 
 fn digest(hash: &str) -> String {
-    Sha256::digest(hash.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    format!("{:x}", Sha256::digest(hash.as_bytes()))
 }

@@ -165,7 +165,7 @@ fn survey_findings(survey: &Survey, settings: &Settings) -> Vec<Finding> {
     let (tokens, sessions) = (survey.sealed_tokens, survey.sealed_sessions);
     if tokens + sessions > 0 && settings.auth.storage == Storage::Django {
         findings.push(warning(format!(
-            "{tokens} tokens and {sessions} sessions are sealed, which Django cannot read: `portcullis unseal` makes the tokens plaintext; sessions become so when they are used here"
+            "{tokens} tokens and {sessions} sessions are sealed, and Django takes other keys for them: `portcullis unseal` makes the tokens plaintext; sessions become so when they are used here, and `unseal --finish` deletes the rest"
         )));
     }
     findings
